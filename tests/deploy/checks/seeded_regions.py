@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .seeded import CODE, CONFIG, Seed, setting, task, variable
-from .seeded_terraform import COUNT, SERVICE, TerraformSeed, put
+from .seeded_terraform import CLEAN_SCHEDULE, COUNT, COUNT_PUSH, SERVICE, TerraformSeed, put
 
 REGION = (CONFIG, 'region = "europe-west2"')
 KEY = "projects/my-project/locations/{}/keyRings/tasks/cryptoKeys/tasks"
@@ -151,5 +151,24 @@ REGION_TERRAFORM_SEEDS = [
             ),
         ),
         says="The image us-east1-docker.pkg.dev/my-project/tasks/tasks:1 is in us-east1, and the",
+    ),
+    TerraformSeed(
+        "a schedule in another region",
+        "terraform-differs",
+        (put(CLEAN_SCHEDULE, "region", value="us-east1"),),
+        says="the region is 'us-east1'; the code and the configuration say 'europe-west2'",
+    ),
+    TerraformSeed(
+        "a subscription in another project",
+        "terraform-differs",
+        (put(COUNT_PUSH, "project", value="their-project"),),
+        also=("push-kept-out",),
+        says="the project is 'their-project'",
+    ),
+    TerraformSeed(
+        "a service without protection, by hand",
+        "terraform-differs",
+        (put(f"{COUNT}{SERVICE}", "deletion_protection", value=False),),
+        says="deletion_protection is False; the code and the configuration say True",
     ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .seeded import CODE, CONFIG, Edit, Seed, setting, task
 
-_ONE = '[stage.production]\nmemory = "1Gi"\n'
+ONE = '[stage.production]\nmemory = "1Gi"\n'
 _THREE = """\
 [stage.test]
 project = "shop-test"
@@ -25,14 +25,14 @@ secrets = { TOKEN = "token" }
 environment = { EXPORTS_BUCKET = "exports", STAGE = "production" }
 memory = "1Gi"
 """
-THREE: Edit = (CONFIG, _ONE, _THREE)
+THREE: Edit = (CONFIG, ONE, _THREE)
 """Three stages without a contradiction."""
 
 
 def three(old: str, new: str) -> Edit:
     """Return three stages of which one has another line."""
     assert _THREE.count(old) == 1, old
-    return CONFIG, _ONE, _THREE.replace(old, new)
+    return CONFIG, ONE, _THREE.replace(old, new)
 
 
 def production(line: str) -> Edit:
@@ -185,7 +185,7 @@ STAGE_SEEDS = [
         (
             (
                 CONFIG,
-                _ONE,
+                ONE,
                 '[stage.test]\nproject = "shop-test"\n[stage.production]\nproject = "shop-test"\n'
                 'memory = "1Gi"\n',
             ),
@@ -196,7 +196,7 @@ STAGE_SEEDS = [
         "two stages without a project of their own",
         "stages-collide",
         (CONFIG, "[stage.test]"),
-        ((CONFIG, _ONE, f"{_ONE}[stage.test]\n"),),
+        ((CONFIG, ONE, f"{ONE}[stage.test]\n"),),
         says="The stages 'production' and 'test' are both in the project my-project",
     ),
     Seed(

@@ -389,6 +389,7 @@ DELIVERY = [
         "a push from another project",
         "push-kept-out",
         (put(COUNT_PUSH, "project", value="other-project"),),
+        also=("terraform-differs",),
     ),
 ]
 

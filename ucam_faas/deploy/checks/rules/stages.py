@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ucam_faas.deploy.checks.changes import Kind
 from ucam_faas.deploy.checks.inputs import Inputs, configured
@@ -12,6 +12,7 @@ from ucam_faas.deploy.checks.plan_changes import inventory_of
 from ucam_faas.deploy.checks.references import references_in, shown, texts_of
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.stages import Stage, stages_of
+from ucam_faas.deploy.checks.terraform.deployments import RUNS, targets
 from ucam_faas.deploy.config_file import KeyPath, header_of
 from ucam_faas.deploy.findings import Finding, Place
 from ucam_faas.deploy.job_places import STORE
@@ -67,6 +68,45 @@ def mixed(inputs: Inputs) -> Iterator[Finding]:
                         'ignore = ["stage-mixed"].',
                         planned.name,
                     )
+
+    yield from _mixed_in_terraform(inputs)
+
+
+def _mixed_in_terraform(inputs: Inputs) -> Iterator[Finding]:
+    """Yield the things of other stages' projects that only Terraform's code names."""
+    if inputs.terraform is None or inputs.stage is None:
+        return
+    (stage,) = stages_of(inputs)
+    configured_texts = [text for planned in stage.plan.tasks for _, text in texts_of(planned)]
+    own, terraform = stage.plan.project, inputs.terraform
+    for project, other in stage.projects.items():
+        if any(_names_project(text, project, own) for text in configured_texts):
+            continue  # its grants name it, too
+        runs = terraform.of(*RUNS.values())
+        if any(run.get("project") == project and targets(run) for run in runs):
+            continue  # a root module of several stages
+        for resource in terraform.resources:
+            text = next(_texts_naming(resource.values, project, own), None)
+            if text is not None:
+                yield Finding(
+                    resource.place,
+                    f"{resource.address} has {text!r}, which names {project}, the project of the "
+                    f"stage {other!r}.",
+                    f"Use one of {own or 'the project of this stage'}. If it is meant to be so, "
+                    'ignore = ["stage-mixed"].',
+                )
+
+
+def _texts_naming(value: object, project: str, own: str | None) -> Iterator[str]:
+    if isinstance(value, str):
+        if value == project or _names_project(value, project, own):
+            yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts_naming(inner, project, own)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts_naming(inner, project, own)
 
 
 def _mixed(stage: Stage, planned: PlannedTask, path: KeyPath, text: str) -> str | None:

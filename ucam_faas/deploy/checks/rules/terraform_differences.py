@@ -139,7 +139,7 @@ def _ladder(deployment: Deployment, resource: Resource, what: str, expected: str
 
 @rule("terraform-differs", why="The deployed version differs from the tested one.")
 def differs(inputs: Inputs) -> Iterator[Finding]:
-    """A size, trigger, topic, retry policy, variable or schedule that is not the plan's."""
+    """A place, size, trigger, topic, retry policy, variable or schedule, not the plan's."""
     for deployment in deployments(inputs):
         planned = deployment.planned
         project = str(deployment.run.get("project"))
@@ -149,12 +149,14 @@ def differs(inputs: Inputs) -> Iterator[Finding]:
         for subscription, own in deployment.pushes:
             expected = _of_push(subscription, own, kept, project)
             pairs += [(subscription, *pair) for pair in expected]
+            pairs += [(subscription, *pair) for pair in _of_project(subscription, inputs)]
         for name in planned.schedules:
             assert inputs.terraform is not None
             for schedule in inputs.terraform.of(SCHEDULE):
                 if schedule.get("name") == name:
                     expected = _of_schedule(schedule, planned, name, project)
                     pairs += [(schedule, *pair) for pair in expected]
+                    pairs += [(schedule, *pair) for pair in _of_place(schedule, inputs)]
         for resource, what, is_there, expected in pairs:
             if is_there is not UNKNOWN and is_there != expected:
                 yield Finding(
@@ -198,11 +200,16 @@ _Pair = tuple[str, Any, Any]
 """A description, Terraform's value, and the expected value."""
 
 
-def _of_place(run: Resource, inputs: Inputs) -> Iterator[_Pair]:
+def _of_project(resource: Resource, inputs: Inputs) -> Iterator[_Pair]:
     if inputs.plan and inputs.plan.project:
-        yield "the project", run.get("project"), inputs.plan.project
+        yield "the project", resource.get("project"), inputs.plan.project
+
+
+def _of_place(resource: Resource, inputs: Inputs) -> Iterator[_Pair]:
+    yield from _of_project(resource, inputs)
     if inputs.plan and inputs.plan.region:
-        yield "the region", run.get("location"), inputs.plan.region
+        key = "region" if resource.type == SCHEDULE else "location"
+        yield "the region", resource.get(key), inputs.plan.region
 
 
 def _of_run(deployment: Deployment) -> Iterator[_Pair]:
@@ -217,13 +224,7 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
     for variable, secret in planned.merged["secrets"].items():
         version = tuple(secret_version(secret, variable))
         yield f"the secret in {variable}", deployment.environ.get(variable), version
-    instances = [
-        instance
-        for volume in run.get(*deployment.template, "volumes") or ()
-        for sockets in volume.get("cloud_sql_instance") or ()
-        for instance in sockets.get("instances") or ()
-    ]
-    yield "cloud_sql", sorted(instances), sorted(planned.merged["cloud_sql"])
+    yield from _of_access(deployment)
     if planned.merged["service_account"]:
         account = run.get(*deployment.template, "service_account")
         yield "the service account", account, planned.merged["service_account"]
@@ -243,6 +244,25 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
     for name, default in (("min", 0), ("max", usual_max_instances(*size))):
         is_there = run.get("template", "scaling", f"{name}_instance_count") or default
         yield f"{name}_instances", is_there, planned.merged[f"{name}_instances"]
+
+
+def _of_access(deployment: Deployment) -> Iterator[_Pair]:
+    """Yield the things beside a task: its databases, key and connector, and its protection."""
+    run, planned = deployment.run, deployment.planned
+    instances = [
+        instance
+        for volume in run.get(*deployment.template, "volumes") or ()
+        for sockets in volume.get("cloud_sql_instance") or ()
+        for instance in sockets.get("instances") or ()
+    ]
+    yield "cloud_sql", sorted(instances), sorted(planned.merged["cloud_sql"])
+    protected = run.given("deletion_protection", default=True)
+    yield "deletion_protection", protected, planned.merged["deletion_protection"]
+    if planned.merged["kms_key"]:
+        yield "the key", run.get(*deployment.template, "encryption_key"), planned.merged["kms_key"]
+    if connector := planned.merged["vpc_access"].get("connector"):
+        is_there = run.get(*deployment.template, "vpc_access", "connector")
+        yield "the connector", is_there, connector
 
 
 def _same(number: Any, first: Any, second: Any) -> bool:
