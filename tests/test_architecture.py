@@ -136,7 +136,6 @@ HEAVY = {
     "uvicorn_worker": owner("serving.worker"),
     "click": owner("cli", "dev.session", "dev.stream"),
     "uvloop": owner(in_functions="cli.worker"),
-    "rich": owner(in_functions="cli._table", for_types="cli._table"),
     "psycopg": owner("jobs.stores.postgresql_connection"),
     "polyfactory": owner(in_functions="testing.of_1_0", for_types="testing"),
     "pytest": owner("_pytest_plugin"),

@@ -22,12 +22,12 @@ AT_IMPORT = {
 }
 WITH_TASKS = {
     *("flask", "grpc", "google.cloud", "google.cloud.pubsub_v1", "google.cloud.storage"),
-    *("requests", "structlog", "rich", "functions_framework", "click", "gunicorn", "cloudevents"),
+    *("requests", "structlog", "functions_framework", "click", "gunicorn", "cloudevents"),
     *("jinja2", "starlette", "ucam_faas.dashboard"),
 }
 WHEN_SERVING = {
     *("flask", "werkzeug", "grpc", "google.cloud", "google.cloud.pubsub_v1", "google.protobuf"),
-    *("google.cloud.storage", "google.auth", "requests", "structlog", "rich", "watchdog"),
+    *("google.cloud.storage", "google.auth", "requests", "structlog", "watchdog"),
     *("functions_framework", "cloudevents", "sqlalchemy"),
     # No task of the test has jobs.
     *("sqlite3", "psycopg", "ucam_faas.jobs.stores", "ucam_faas.jobs.rows"),
@@ -150,7 +150,7 @@ def test_help_and_version_import_no_server() -> None:
     loaded = modules_after(code)
 
     assert (
-        offenders(loaded, {"gunicorn", "uvicorn", "pydantic", "rich", *WITH_TASKS} - {"click"})
+        offenders(loaded, {"gunicorn", "uvicorn", "pydantic", *WITH_TASKS} - {"click"})
         == set()
     )
 
