@@ -4,67 +4,73 @@
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 ARG TASKS=example_tasks
 
-# run: the production stage. Python, a user without rights, and no installer.
-FROM ${PYTHON_IMAGE} AS run
-# The official image has no bytecode of the standard library, and this one will not write any.
-RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
-      -x '/(site-packages|ensurepip|idlelib|pydoc_data|tkinter|turtledemo)/' \
-      "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
-    && rm -r /usr/local/bin/pip* \
-      "$(python -c 'import ensurepip; print(*ensurepip.__path__)')" \
-      "$(python -c 'import pip; print(*pip.__path__)')"* \
-    && useradd --uid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin tasks
-ENV PATH=/srv/venv/bin:${PATH} \
-    FUNCTION_SOURCE=/srv/tasks \
-    PYTHONDONTWRITEBYTECODE=1
-WORKDIR /srv/app
-USER 65532:65532
-ENTRYPOINT ["ucam-faas"]
-
-# packages: a virtual environment with ucam_faas and its dependencies, pinned by hash.
+# packages: ucam_faas and its dependencies, pinned by hash, and pip, which installs a collection's.
 FROM ${PYTHON_IMAGE} AS packages
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+# strip; nothing of Debian's package goes into the last stage.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
+ENV NETRC=/run/secrets/netrc \
+    PIP_CONFIG_FILE=/run/secrets/pip.conf \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
-    PIP_ROOT_USER_ACTION=ignore
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 COPY .ci/locks/ locks/
-RUN python -m venv --without-pip /srv/venv \
-    && pip --python /srv/venv/bin/python install --no-compile --only-binary :all: --require-hashes \
-      --requirement locks/image.txt \
-    && pip install --only-binary :all: --require-hashes --requirement locks/build.txt
+COPY .ci/image/ image/
+RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=netrc \
+    pip install --only-binary :all: --require-hashes --requirement locks/build.txt \
+    && python -m venv --without-pip /srv/venv \
+    && ln -s app/.source /srv/tasks \
+    && python image lock image.txt
 COPY LICENSE README.md pyproject.toml ./
 COPY ucam_faas/ ucam_faas/
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir wheels . \
-    && pip --python /srv/venv/bin/python install --no-compile --no-deps --no-index wheels/*.whl \
-    && pip --python /srv/venv/bin/python check \
-    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /srv/venv
+    && python image ours wheels/*.whl
 
 # build: adds a collection, as soon as a Dockerfile begins with FROM this stage.
 FROM packages AS build
 ONBUILD ARG TASKS
-ONBUILD COPY ${TASKS:-.}/requirements.tx[t] ./
-ONBUILD RUN if [ -f requirements.txt ]; then \
-      pip --python /srv/venv/bin/python install --no-cache-dir --no-compile \
-        --requirement requirements.txt \
-      && pip --python /srv/venv/bin/python check \
-      && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /srv/venv; \
-    fi
+ONBUILD COPY requirements.tx[t] pyproject.tom[l] *.loc[k] pylock.tom[l] beside/
+ONBUILD COPY ${TASKS:-.}/requirements.tx[t] ${TASKS:-.}/pyproject.tom[l] ${TASKS:-.}/*.loc[k] \
+      ${TASKS:-.}/pylock.tom[l] source/
+ONBUILD RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=netrc \
+      python image requirements
 ONBUILD COPY ${TASKS:-.} /srv/app/${TASKS:-.}/
-ONBUILD RUN ln -s "/srv/app/${TASKS:-.}" /srv/tasks \
-    && find /srv/app -mindepth 1 -name '.*' -prune -exec rm -r {} + \
-    && chmod -R a+rX /srv/app \
-    && python -m compileall -q --invalidation-mode unchecked-hash /srv/app
-# The extra `worker`, for collections with workers; it needs no import of their code.
-ONBUILD RUN if grep -rqsE --include='*.py' --include='*.toml' \
-      "batch_handler|run_as *= *[\"']worker[\"']" /srv/tasks/ \
-      && ! /srv/venv/bin/python -c 'import google.pubsub_v1' 2>/dev/null; then \
-      pip --python /srv/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: \
-        --require-hashes --requirement locks/worker.txt \
-      && pip --python /srv/venv/bin/python check \
-      && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /srv/venv; \
-    fi
+ONBUILD RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=netrc \
+      python image code "${TASKS:-.}"
+ONBUILD ARG CHECK=yes
+ONBUILD ARG CHECK_ENV
+ONBUILD RUN [ "${CHECK}" = no ] || python image check "${CHECK_ENV}"
 
-# The three lines that a Dockerfile of yours has, too.
+# run: the production stage. Python, ucam_faas, a user without rights, and no installer.
+FROM ${PYTHON_IMAGE} AS run
+ENV PATH=/srv/venv/bin:${PATH} \
+    FUNCTION_SOURCE=/srv/tasks \
+    PYTHONDONTWRITEBYTECODE=1
+RUN rm -r /usr/local/bin/pip* \
+      "$(python -c 'import ensurepip; print(*ensurepip.__path__)')" \
+      "$(python -c 'import pip; print(*pip.__path__)')"* \
+    && useradd --uid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin tasks \
+    && mkdir --parents /srv/app \
+    && ln -s app/.source /srv/tasks
+# The official image has no bytecode of the standard library, and this one will not write any.
+COPY --from=packages /library /
+COPY --from=packages /ours /
+WORKDIR /srv/app
+USER 65532:65532
+ENTRYPOINT ["ucam-faas"]
+# A collection's image doesn't have this one's labels: docker build --label gives it its own.
+ONBUILD ARG TASKS
+ONBUILD LABEL org.opencontainers.image.title="${TASKS:-tasks}" \
+      org.opencontainers.image.version="" \
+      org.opencontainers.image.revision="" \
+      org.opencontainers.image.licenses=""
+
+# The four lines that a Dockerfile of yours has, too.
 FROM build AS tasks
 FROM run
-COPY --from=tasks /srv /srv
+COPY --from=tasks /packages /
+COPY --from=tasks /code /

@@ -6,6 +6,11 @@ STAMP := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header
 IMAGE_EXTRAS := --extra auth --extra pubsub --extra storage
+LEFT_OUT := $(shell sed 's/^/--no-emit-package /' .ci/locks/left-out.txt)
+OCI := --label org.opencontainers.image
+LABELS = $(OCI).title=ucam-faas $(OCI).licenses=MIT \
+  $(OCI).version=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+  $(OCI).revision=$(shell git rev-parse HEAD)
 
 # Without bytecode, reading and rewriting the tests takes as long as running the fast ones.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,12 +45,12 @@ lint: $(STAMP)  ## check style, types and words
 	$(BIN)/python docs/words.py
 
 image:  ## build the two base images for tasks
-	docker build --target build --tag ucam-faas:build .
-	docker build --target run --tag ucam-faas:run .
+	docker build --target build --tag ucam-faas:build $(LABELS) $(OPTIONS) .
+	docker build --target run --tag ucam-faas:run $(LABELS) $(OPTIONS) .
 
 lock: $(STAMP)  ## pin the newest versions of the image's packages
-	$(LOCK) $(IMAGE_EXTRAS) --output-file .ci/locks/image.txt pyproject.toml
-	$(LOCK) $(IMAGE_EXTRAS) --extra worker --no-annotate --constraint .ci/locks/image.txt \
+	$(LOCK) $(IMAGE_EXTRAS) $(LEFT_OUT) --output-file .ci/locks/image.txt pyproject.toml
+	$(LOCK) $(IMAGE_EXTRAS) $(LEFT_OUT) --extra worker --no-annotate --constraint .ci/locks/image.txt \
 	  --output-file .ci/locks/worker.txt pyproject.toml
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 	  $(LOCK) --no-annotate --output-file .ci/locks/build.txt -

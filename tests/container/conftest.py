@@ -21,7 +21,7 @@ COLLECTION = Path(__file__).parent / "collection"
 
 
 def dockerfile() -> str:
-    """The three lines that users are told to write, with the images of this test run."""
+    """The four lines that users are told to write, with the images of this test run."""
     guide = (ROOT / "docs/container.md").read_text()
     (block,) = re.findall(r"```dockerfile\n(.*?)```", guide, re.DOTALL)
     return str(block).replace("ucam-faas:", f"{NAME}:")
@@ -55,7 +55,7 @@ def bases(engine: None) -> None:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's project: the collection, a Dockerfile of three lines, and private files."""
+    """A user's project: the collection, a Dockerfile of four lines, and private files."""
     folder = tmp_path_factory.mktemp("project") / "project"
     shutil.copytree(COLLECTION, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "Dockerfile").write_text(dockerfile())

@@ -23,8 +23,8 @@ def hello(body: bytes) -> str:
 """
 
 
-def test_the_guides_dockerfile_has_three_lines() -> None:
-    assert len(dockerfile().splitlines()) == 3
+def test_the_guides_dockerfile_has_four_lines() -> None:
+    assert len(dockerfile().splitlines()) == 4
 
 
 def test_without_tasks_the_folder_itself_is_the_collection(bases: None, tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_copy_of_the_repository_builds_any_folder_in_it(engine: None, tmp_path
     """`docker build --build-arg TASKS=my_tasks .` with this repository's own Dockerfile."""
     for name in ("Dockerfile", ".dockerignore", "LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("ucam_faas", ".ci/locks"):
+    for name in ("ucam_faas", ".ci/locks", ".ci/image"):
         without = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=without)
     shutil.copytree(COLLECTION / "orders", tmp_path / "deep/my_tasks")
@@ -67,11 +67,21 @@ def test_requirements_of_the_collection_are_installed(image: str) -> None:
     assert run_python(image, script) == "2.4.0"
 
 
+def test_a_projects_own_version_comes_before_ours(image: str) -> None:
+    script = "import idna; print(idna.__version__, idna.__file__)"
+
+    version, file = run_python(image, script).split()
+
+    assert version == "3.10"
+    assert file.startswith("/srv/venv/")
+
+
 @pytest.mark.parametrize(
     ("requirement", "why"),
     [
         ("werkzeug<3", r"flask \S+ has requirement werkzeug>=\S+, but you have werkzeug 2"),
         (f"sortedcontainers==2.4.0 --hash=sha256:{'0' * 64}", r"DO NOT MATCH THE HASHES"),
+        ("ucam-faas==1.0.3", r"requirements.txt installs another ucam-faas than the image has"),
     ],
 )
 def test_requirements_that_break_something_fail_the_build(

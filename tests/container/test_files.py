@@ -67,6 +67,14 @@ def test_each_pin_has_hashes_and_no_address(name: str) -> None:
     assert "--find-links" not in text
 
 
+def test_packages_that_are_left_out_are_in_no_lock() -> None:
+    """Those that dependencies name and that serving never imports. If not: make lock."""
+    left_out = set((LOCKS / "left-out.txt").read_text().split())
+
+    assert left_out == set(map(canonicalize_name, left_out))
+    assert not left_out & (pins("image.txt").keys() | pins("worker.txt").keys())
+
+
 @pytest.mark.parametrize("whose", ["ours", "the guide's"])
 def test_hadolint_finds_nothing(whose: str, tmp_path: Path) -> None:
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
