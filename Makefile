@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header
 IMAGE_EXTRAS := --extra auth --extra pubsub --extra storage
+IMAGE = ucam-faas
 LEFT_OUT := $(shell sed 's/^/--no-emit-package /' .ci/locks/left-out.txt)
 OCI := --label org.opencontainers.image
 LABELS = $(OCI).title=ucam-faas $(OCI).licenses=MIT \
@@ -45,8 +46,8 @@ lint: $(STAMP)  ## check style, types and words
 	$(BIN)/python docs/words.py
 
 image:  ## build the two base images for tasks
-	docker build --target build --tag ucam-faas:build $(LABELS) $(OPTIONS) .
-	docker build --target run --tag ucam-faas:run $(LABELS) $(OPTIONS) .
+	docker build --target build --tag $(IMAGE):build $(LABELS) $(OPTIONS) .
+	docker build --target run --tag $(IMAGE):run $(LABELS) $(OPTIONS) .
 
 lock: $(STAMP)  ## pin the newest versions of the image's packages
 	$(LOCK) $(IMAGE_EXTRAS) $(LEFT_OUT) --output-file .ci/locks/image.txt pyproject.toml

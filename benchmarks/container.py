@@ -1,20 +1,23 @@
-"""Size and cold start of our image against images with functions-framework, all in one run.
+"""Size, cold start and pushes of our image against functions-framework's, all in one run.
 
     python benchmarks/container.py            # needs a Docker engine; about 2 minutes
 
 All sides use the Dockerfile's base image, the same versions of shared packages and a task with the
 same pydantic model, and are started by a plain `docker run`. Figures are medians of alternating
-rounds, after one round that isn't counted.
+rounds, after one round that isn't counted. A changed line of code pushes the layers that a registry
+lacks after the first push, as gzip packs them.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import re
 import shutil
 import statistics
 import subprocess
+import tarfile
 import tempfile
 import time
 from datetime import datetime
@@ -42,13 +45,13 @@ COPY . .
 RUN pip install --no-cache-dir --constraint constraints.txt $PACKAGES
 CMD ["functions-framework", "--target", "order"]
 """
-ENVIRON = {
-    "ours": {
-        "FUNCTION_SOURCE": "/srv/app/benchmarks/ours",
-        "FUNCTION_TARGET": "order",
-        "PYTHONPATH": "/srv/app/benchmarks",
-    }
-}
+OURS = """\
+FROM ucam-faas-benchmark:build AS tasks
+FROM ucam-faas-benchmark:run
+COPY --from=tasks /packages /
+COPY --from=tasks /code /
+"""
+ENVIRON = {"ours": {"FUNCTION_TARGET": "order"}}
 
 
 def docker(*arguments: str) -> str:
@@ -62,22 +65,51 @@ def image_of(side: str) -> str:
     return f"{NAME}:{side.replace(' ', '-').lower()}"
 
 
-def build_ours(base: str) -> None:
-    options = ["--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", "TASKS=benchmarks"]
-    docker("build", *options, "--tag", image_of("ours"), str(ROOT))
+def build_bases(base: str) -> None:
+    for stage in ("build", "run"):
+        options = ["--build-arg", f"PYTHON_IMAGE={base}", "--target", stage]
+        docker("build", *options, "--tag", f"{NAME}:{stage}", str(ROOT))
 
 
-def build_reference(side: str, base: str) -> None:
+def write(folder: Path, side: str) -> Path:
+    """Write the project of a side, and return the file with its task."""
+    task = HERE / ("ours" if side == "ours" else "functions_framework_reference") / "main.py"
+    for source in (task, HERE / "payload.py"):
+        (folder / source.name).write_bytes(source.read_bytes())
     lock = (ROOT / ".ci/locks/image.txt").read_text()
+    (folder / "constraints.txt").write_text("\n".join(re.findall(r"^\S+==\S+", lock, re.M)))
+    reference = REFERENCE.replace("$PACKAGES", " ".join(SIDES[side]))
+    (folder / "Dockerfile").write_text(OURS if side == "ours" else reference)
+    return folder / task.name
+
+
+def build(side: str, base: str) -> float:
+    """Build an image, change a line, and return the kilobytes that the second build pushes."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "constraints.txt").write_text("\n".join(re.findall(r"^\S+==\S+", lock, re.M)))
-        for source in ("functions_framework_reference/main.py", "payload.py"):
-            (folder / Path(source).name).write_bytes((HERE / source).read_bytes())
-        dockerfile = REFERENCE.replace("$PACKAGES", " ".join(SIDES[side]))
-        (folder / "Dockerfile").write_text(dockerfile)
-        options = ["--build-arg", f"PYTHON_IMAGE={base}", "--tag", image_of(side)]
-        docker("build", *options, name)
+        task = write(Path(name), side)
+        options = ["--build-arg", f"PYTHON_IMAGE={base}"]
+        docker("build", *options, "--tag", image_of(side), name)
+        task.write_text(f"{task.read_text()}\nCHANGED = True\n")
+        docker("build", *options, "--tag", f"{image_of(side)}-changed", name)
+    layers = packed(f"{image_of(side)}-changed")
+    return sum(layers[digest] for digest in layers.keys() - packed(image_of(side)).keys()) / 1e3
+
+
+def packed(image: str) -> dict[str, int]:
+    """The bytes of each layer as it is pushed, by the digest of its content."""
+    digests = json.loads(docker("image", "inspect", "--format={{json .RootFS.Layers}}", image))
+    with tempfile.NamedTemporaryFile() as file:
+        docker("save", "--output", file.name, image)
+        with tarfile.open(file.name) as archive:
+            manifest = archive.extractfile("manifest.json")
+            assert manifest
+            (described,) = json.load(manifest)
+            files = [archive.extractfile(name) for name in described["Layers"]]
+            return {
+                digest: len(gzip.compress(layer.read(), 6))
+                for digest, layer in zip(digests, files, strict=True)
+                if layer
+            }
 
 
 def megabytes(image: str) -> float:
@@ -123,10 +155,8 @@ def main() -> None:
     options = parser.parse_args()
     if shutil.which("docker") is None:
         raise SystemExit("docker is not on PATH: this needs a Docker engine.")
-    build_ours(options.base)
-    for side in SIDES:
-        if side != "ours":
-            build_reference(side, options.base)
+    build_bases(options.base)
+    pushed = {side: build(side, options.base) for side in SIDES}
     starts: dict[str, list[tuple[float, float]]] = {side: [] for side in SIDES}
     for _ in range(options.rounds + 1):
         for side, times in starts.items():
@@ -136,6 +166,7 @@ def main() -> None:
         "over the base, MB": {
             side: megabytes(image_of(side)) - megabytes(options.base) for side in SIDES
         },
+        "pushed for a line, kB": pushed,
         "docker run to 2xx, s": {s: statistics.median(t[0] for t in starts[s][1:]) for s in SIDES},
         "process to 2xx, s": {s: statistics.median(t[1] for t in starts[s][1:]) for s in SIDES},
     }

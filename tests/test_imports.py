@@ -149,10 +149,7 @@ def test_help_and_version_import_no_server() -> None:
 
     loaded = modules_after(code)
 
-    assert (
-        offenders(loaded, {"gunicorn", "uvicorn", "pydantic", *WITH_TASKS} - {"click"})
-        == set()
-    )
+    assert offenders(loaded, {"gunicorn", "uvicorn", "pydantic", *WITH_TASKS} - {"click"}) == set()
 
 
 def test_a_protobuf_task_brings_protobuf_and_not_grpc(tmp_path: Path) -> None:

@@ -15,19 +15,25 @@ from ucam_faas.tasks.registry import load
 try:
     load("/srv/tasks")
 except BaseException as error:
-    traceback.print_exception(error.__cause__ or error)
-    hint = {"KeyError": 1, "ModuleNotFoundError": 2, "MissingExtraError": 2, "ImportError": 3}
-    sys.exit(10 + hint.get(type(error.__cause__ or error).__name__, 0))
+    cause = error.__cause__ or error
+    traceback.print_exception(cause)
+    hints = {
+        "KeyError": 11, "ValidationError": 11,
+        "ModuleNotFoundError": 12, "MissingExtraError": 12,
+        "ImportError": 13, "OSError": 13,
+        "DefaultCredentialsError": 14,
+    }
+    sys.exit(hints.get(type(cause).__name__, 10))
 """
-_LATER = (
-    "--build-arg CHECK=no leaves this out. Then end your Dockerfile with the line\n"
-    '  RUN ["ucam-faas", "tasks"]'
-)
+_LATER = """--build-arg CHECK=no leaves this check out. Then end your Dockerfile with the line
+  RUN ["ucam-faas", "tasks"]"""
 _HINTS = {
-    11: "Does the code need an environment variable at its import? Give the build a made-up one:\n"
-    "  docker build --build-arg CHECK_ENV='DATABASE_URL=postgresql://none' ...",
+    11: """Does the code need an environment variable at its import? Give the build a made-up one:
+  docker build --build-arg CHECK_ENV='DATABASE_URL=postgresql://none' ...""",
     12: "Write the missing package into requirements.txt, or the dependencies in pyproject.toml.",
     13: f"Does your Dockerfile install a library with apt-get? It isn't there yet. {_LATER}",
+    14: """A build has no credentials. Make clients when a task first needs them: ucam_faas.Defer,
+see "Start-up code" in docs/tasks.md. Or leave this check out: --build-arg CHECK=no""",
 }
 
 

@@ -13,6 +13,7 @@ from .test_building import TASK
 pytestmark = pytest.mark.slow
 
 NEEDS_URL = f'import os\n\nURL = os.environ["DATABASE_URL"]\n{TASK}'
+CONNECTS = "from google.cloud import storage\n\nstorage.Client()\n"
 WRITES = f'from pathlib import Path\n\nPath("/srv/app/state").write_text("")\n{TASK}'
 
 
@@ -28,6 +29,7 @@ def project(folder: Path, **files: str) -> Path:
     [
         (NEEDS_URL, "KeyError: 'DATABASE_URL'", "--build-arg CHECK_ENV='DATABASE_URL="),
         ("import sortedcontainers", "No module named 'sortedcontainers'", "into requirements.txt"),
+        (CONNECTS, "DefaultCredentialsError", "ucam_faas.Defer"),
         # As the user of the container, who may not write.
         (WRITES, "PermissionError: [Errno 13]", ""),
         ("", "no task", ""),
