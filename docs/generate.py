@@ -143,6 +143,7 @@ PARTS: dict[str, Callable[[], str]] = {
         option for option in deployment_keys().values() if option.configurable != "shown"
     ),
     "vpc keys": lambda: keys(deployment_keys()["vpc_access"].options.values()),
+    "schema keys": lambda: keys(deployment_keys()["topic_schema"].options.values()),
     "options": options,
     "help": help_of,
     "help asyncapi": lambda: help_of("asyncapi"),

@@ -17,6 +17,23 @@ resource "google_pubsub_topic" "trigger" {
       allowed_persistence_regions = message_storage_policy.value
     }
   }
+
+  dynamic "schema_settings" {
+    for_each = var.topic_schema == null ? [] : [var.topic_schema.encoding]
+    content {
+      schema   = google_pubsub_schema.trigger[each.key].id
+      encoding = schema_settings.value
+    }
+  }
+}
+
+resource "google_pubsub_schema" "trigger" {
+  for_each = var.topic_schema == null ? toset([]) : local.made_topics
+
+  project    = var.project
+  name       = each.value
+  type       = var.topic_schema.type
+  definition = var.topic_schema.definition
 }
 
 # It pushes to a service; a worker pulls from it. One becomes the other in place.

@@ -557,6 +557,21 @@ variable "allowed_persistence_regions" {
   }
 }
 
+variable "topic_schema" {
+  description = "Schema that Pub/Sub checks the messages of the task's topic by; it gets the topic's name. Of the topics with `create_topic`."
+  default     = null
+  type = object({
+    type       = string                   # `AVRO` or `PROTOCOL_BUFFER`.
+    definition = string                   # Definition of the schema, as text. A change is committed as a new revision.
+    encoding   = optional(string, "JSON") # Encoding of the messages: `JSON` or `BINARY`.
+  })
+
+  validation {
+    condition     = try(contains(["AVRO", "PROTOCOL_BUFFER"], var.topic_schema.type) && contains(["JSON", "BINARY"], var.topic_schema.encoding), var.topic_schema == null)
+    error_message = "topic_schema: expected the type AVRO or PROTOCOL_BUFFER, and the encoding JSON or BINARY."
+  }
+}
+
 variable "dead_letter_archive" {
   description = "Name of a bucket that dead letters are also written to, as Avro files. Only those of the dead-letter topics that this module makes."
   type        = string

@@ -31,6 +31,7 @@ EVERY_KEY = """
     message_retention_seconds = 600
     topic_retention_seconds = 600
     allowed_persistence_regions = ["europe-west2"]
+    topic_schema = { definition = "order.proto", encoding = "BINARY" }
     deletion_protection = false
     kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
     dead_letter_archive = "my-archive"
@@ -169,6 +170,8 @@ def test_a_wrong_type_is_an_error_with_the_right_type(
         "message_retention_seconds = true",
         "topic_retention_seconds = 599",
         "allowed_persistence_regions = ['europe']",
+        "topic_schema.definition = 'order.json'",
+        "topic_schema.encoding = 'json'",
         "kms_key = 'my-key'",
         "dead_letter_archive = 'gs://my-archive'",
         "alert_channels = ['someone@example.org']",

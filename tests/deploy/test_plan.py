@@ -17,6 +17,7 @@ from ucam_faas import ConfigurationError, RetryPolicy, Schedule, TaskCollection
 from ucam_faas.deploy import layers, summary
 from ucam_faas.deploy.plan import make, service_name
 from ucam_faas.deploy.terraform_variables import FORMAT, Plan
+from ucam_faas.deploy.topic_schemas import TopicSchema
 from ucam_faas.deploy.topics import PlannedTopic
 from ucam_faas.tasks.task import Task
 
@@ -635,6 +636,42 @@ def test_a_topic_keeps_messages_for_new_subscriptions_and_a_dead_letter_topic_do
     kept = {name: topic.retention_seconds for name, topic in plan.topics.items()}
     assert kept == {"one": 86400, "one-dead-letter": None}
     assert "topic_retention_seconds" not in plan.to_json()["tasks"]["one"]
+
+
+def test_a_topic_has_the_schema_of_a_task_that_reads_it(tmp_path: Path) -> None:
+    tasks = task_of("one", topic="orders"), task_of("two", topic="orders"), task_of("three")
+    (tmp_path / "order.proto").write_text(text := 'syntax = "proto3"; message Order {}')
+    (tmp_path / "other.avsc").write_text('"string"')
+    proto = '[task.one]\ntopic_schema = { definition = "order.proto", encoding = "BINARY" }'
+    avro = '[task.two]\ntopic_schema = { definition = "other.avsc" }'
+
+    plan = plan_in(tmp_path, *tasks, configuration=proto)
+
+    schemas = {name: topic["schema"] for name, topic in plan.to_json()["topics"].items()}
+    schema = {"type": "PROTOCOL_BUFFER", "definition": text, "encoding": "BINARY"}
+    assert {name for name, each in schemas.items() if each} == {"orders"}
+    assert schemas["orders"] == schema
+    other = plan_in(tmp_path, *tasks, configuration=avro).topics["orders"].schema
+    assert other == TopicSchema(type="AVRO", definition='"string"', encoding="JSON")
+    with pytest.raises(ConfigurationError, match="'orders' has one topic_schema"):
+        plan_in(tmp_path, *tasks, configuration=f"{proto}\n{avro}")
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ('{ encoding = "JSON" }', "'one': definition: expected a .avsc or .proto file"),
+        ('{ definition = "missing.proto" }', "missing.proto cannot be read"),
+        ('{ definition = "bad.proto" }', "bad.proto isn't a schema: line 1: expected a message"),
+        ('{ definition = "bad.avsc" }', "bad.avsc isn't a schema"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_refused(tmp_path: Path, schema: str, reason: str) -> None:
+    for name in ("bad.proto", "bad.avsc"):
+        (tmp_path / name).write_text("{}")
+
+    with pytest.raises(ConfigurationError, match=reason):
+        plan_in(tmp_path, task_of("one"), configuration=f"[task.one]\ntopic_schema = {schema}")
 
 
 def test_a_shared_topic_is_protected_while_one_of_its_tasks_is(tmp_path: Path) -> None:

@@ -225,6 +225,46 @@ def test_a_topic_that_exists_without_the_tasks_is_made_for_those_that_publish_to
     assert asyncio.run(topics()) == {"one", "one-inbox", "one-dead", "audit"}
 
 
+ORDER = 'syntax = "proto3"; message Order { %s }'
+
+
+def proto(*fields: str) -> dict[str, str]:
+    return {
+        "type": "PROTOCOL_BUFFER",
+        "definition": ORDER % " ".join(fields),
+        "encoding": "JSON",
+    }
+
+
+def test_a_topic_gets_a_schema_and_its_changes_as_revisions() -> None:
+    steps: list[tuple[list[str], int, str]] = []
+
+    async def apply_all(*schemas: dict[str, dict[str, str]]) -> None:
+        async with Emulator(Options()) as emulator:
+            for each in schemas:
+                told = Provisioning(emulator, "p").apply([task("one")], URL, {}, schemas=each)
+                revisions = emulator.resources.schemas.get("projects/p/schemas/one", [])
+                topic = emulator.resources.topics["projects/p/topics/one"].proto
+                steps.append((told, len(revisions), topic.schema_settings.schema))
+
+    asyncio.run(
+        apply_all(
+            {"one": proto("string id = 1;")},
+            {"one": proto("string id = 1;")},
+            {"one": proto("string id = 1;", "bool paid = 2;")},
+            {"one": proto("int32 id = 1;", "bool paid = 2;")},
+            {},
+        )
+    )
+
+    name = "projects/p/schemas/one"
+    assert [step[1:] for step in steps] == [(1, name), (1, name), (2, name), (2, name), (2, "")]
+    assert [step[0] for step in (*steps[:3], steps[4])] == [[]] * 4
+    (refused,) = steps[3][0]
+    assert refused.startswith("The topic one keeps its schema: Invalid schema definition: ")
+    assert "the field id has another type" in refused
+
+
 def test_a_task_has_an_inbox_for_each_of_its_lanes() -> None:
     async def inboxes() -> dict[str, str]:
         async with Emulator(Options()) as emulator:

@@ -55,6 +55,7 @@ SERVICE: dict[str, Any] = {
     "dead_letter_archive": "my-dead-letters",
     "topic_retention_seconds": 86400,
     "allowed_persistence_regions": ["europe-west1", "europe-west2"],
+    "topic_schema": {"type": "AVRO", "definition": '"string"', "encoding": "BINARY"},
 }
 """A service with every option that the module has for services."""
 

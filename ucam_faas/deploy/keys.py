@@ -87,6 +87,19 @@ _VPC_ACCESS = {
     ),
 }
 
+_TOPIC_SCHEMA = {
+    "definition": Option(
+        doc="definition of the schema",
+        takes="path of a `.avsc` or `.proto` file, from the folder of the configuration file",
+        check=matches(r".*\.(avsc|proto)", "the path of a .avsc or .proto file"),
+    ),
+    "encoding": Option(
+        doc="encoding of the messages",
+        takes="`JSON` (the default), `BINARY`",
+        check=one_of("JSON", "BINARY"),
+    ),
+}
+
 _CONFIGURATION = {
     "project": Option(
         doc="project to deploy to",
@@ -240,6 +253,17 @@ _CONFIGURATION = {
         merge="list",
         configurable="anywhere",
         terraform="allowed_persistence_regions",
+        computed=True,
+    ),
+    "topic_schema": Option(
+        doc="schema that Pub/Sub checks the messages of the task's topic by",
+        takes=f"table of {_in_code(_TOPIC_SCHEMA)}",
+        check=IS_TABLE,
+        merge="table",
+        options={name: option._replace(name=name) for name, option in _TOPIC_SCHEMA.items()},
+        configurable="anywhere",
+        concerns="pushes",
+        terraform="topic_schema",
         computed=True,
     ),
     "dead_letter_archive": Option(

@@ -81,6 +81,7 @@ def make(
     _check_names(task.name for task, _, _ in parts)
     check_distinct(needs for _, needs, _ in parts)
     for_all = parts[0][2]
+    folder = config.path.parent if config.path else Path()
     return Plan(
         stage=stage,
         project=for_all["project"],
@@ -88,7 +89,7 @@ def make(
         labels=_common_labels([merged for _, _, merged in parts]),
         topics=plan_topics(
             [
-                TopicUser.of(needs, merged, jobs.topics_of(needs, merged, inboxes))
+                TopicUser.of(needs, merged, jobs.topics_of(needs, merged, inboxes), folder)
                 for _, needs, merged in parts
             ]
         ),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ucam_faas.deploy.layers import Merged
+from ucam_faas.deploy.topic_schemas import TopicSchema, schema_of
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.tasks.needs import TaskNeeds
 from ucam_faas.tasks.topics import keeper_of
@@ -27,6 +29,7 @@ class PlannedTopic:
         archive: the bucket that its messages are also written to.
         retention_seconds: how long it keeps messages itself; None: not at all.
         allowed_persistence_regions: the regions that may store its messages; none: all.
+        schema: Pub/Sub checks its messages by it.
     """
 
     dead_letter_subscription: str | None
@@ -35,6 +38,7 @@ class PlannedTopic:
     archive: str | None
     retention_seconds: int | None = None
     allowed_persistence_regions: Sequence[str] = field(default_factory=list)
+    schema: TopicSchema | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ class TopicUser:
 
     Args:
         reads: the topic of its subscription.
+        schema: the schema of that topic.
         dead_letters: the topic of its dead letters.
         jobs: the topics of its jobs: its inbox, and the topic of events.
     """
@@ -50,17 +55,30 @@ class TopicUser:
     needs: TaskNeeds
     merged: Merged
     reads: str | None
+    schema: TopicSchema | None
     dead_letters: str | None
     jobs: Collection[str]
 
     @classmethod
-    def of(cls, needs: TaskNeeds, merged: Merged, jobs: Collection[str]) -> TopicUser:
-        """Return a task's use of topics. Only `ucam-faas dev` makes a topic for a Cloud Run job."""
+    def of(cls, needs: TaskNeeds, merged: Merged, jobs: Collection[str], folder: Path) -> TopicUser:
+        """Return a task's use of topics. Only `ucam-faas dev` makes a topic for a Cloud Run job.
+
+        Args:
+            folder: of the configuration file; the path of a schema begins there.
+
+        Raises:
+            ConfigurationError: the schema of its topic cannot be used.
+        """
         by_subscription = needs.dead_letter_topic if needs.gets_messages else None
         return cls(
             needs=needs,
             merged=merged,
             reads=needs.topic if needs.gets_messages else None,
+            schema=(
+                schema_of(needs.name, merged["topic_schema"], folder)
+                if needs.gets_messages
+                else None
+            ),
             dead_letters=by_subscription or needs.decided_dead_letter_topic,
             jobs=jobs,
         )
@@ -111,6 +129,7 @@ def _planned(topic: str, users: Sequence[TopicUser], *, kept: bool) -> PlannedTo
             if using
             else _common("allowed_persistence_regions", users) or ()
         ),
+        schema=_schema(topic, users),
     )
 
 
@@ -121,6 +140,18 @@ def _agreed(key: str, topic: str, users: Sequence[TopicUser]) -> Any:
         raise ConfigurationError(
             f"The topic {topic!r} has one {key}, and the tasks "
             f"{' and '.join(map(repr, tasks.values()))} that use it have one each. Give them the "
+            "same."
+        )
+    return next(iter(tasks), None)
+
+
+def _schema(topic: str, users: Sequence[TopicUser]) -> TopicSchema | None:
+    """Return the schema of a topic: that of any task which reads it and has one."""
+    tasks = {user.schema: user.needs.name for user in users if user.reads == topic and user.schema}
+    if len(tasks) > 1:
+        raise ConfigurationError(
+            f"The topic {topic!r} has one topic_schema, and the tasks "
+            f"{' and '.join(map(repr, tasks.values()))} that read it have one each. Give them the "
             "same."
         )
     return next(iter(tasks), None)

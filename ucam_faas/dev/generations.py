@@ -58,6 +58,7 @@ class Generation:
         ]
         """For `local_state.write_tasks`."""
         self.existing_topics: list[str] = said["existing_topics"]
+        self.topic_schemas: dict[str, dict[str, str]] = said["topic_schemas"]
         self.folders: list[str] = said["folders"]
         """The folders of its modules."""
         self.down: dict[str, str] = said["down"]

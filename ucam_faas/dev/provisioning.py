@@ -6,10 +6,12 @@ their messages; resources made here that no task needs any more are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
+from ucam_faas.dev.topic_schemas import TopicSchemas
 from ucam_faas.emulator.api import protos
 from ucam_faas.emulator.core.queues import Queue
 from ucam_faas.emulator.emulator import Emulator
@@ -54,6 +56,7 @@ class Provisioning:
         push: dict[str, str],
         *,
         existing_topics: Sequence[str] = (),
+        schemas: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
         whole: bool = True,
         down: Collection[str] = (),
     ) -> list[str]:
@@ -64,6 +67,7 @@ class Provisioning:
             url: where they are served; none: only topics and jobs are made.
             push: audience and service account of the token that pushes carry; empty: none.
             existing_topics: topics that the cloud has without the tasks.
+            schemas: type, definition and encoding of the schemas of topics, by their names.
             whole: there are no other tasks; False: the resources of other tasks stay.
             down: names of the tasks that cannot run now: their messages wait.
 
@@ -77,12 +81,13 @@ class Provisioning:
                 self._topic(full_topic(topic, self._project))
         for topic in existing_topics:
             self._topic(full_topic(topic, self._project))
+        changes = TopicSchemas(self._emulator, self._project).apply(schemas, whole=whole)
         wanted: list[Any] = []
         if url:
             for plan in pushed:
                 wanted += self._of_task(plan, "" if plan.name in down else url, push)
             wanted += self._of_dead_letters(pushed)
-        changes = [self._subscription(proto) for proto in wanted]
+        changes += [self._subscription(proto) for proto in wanted]
         names = {proto.name for proto in wanted}
         retired: dict[str, list[str]] = {"deleted": [], "kept": []}
         for name, subscription in list(self._emulator.resources.subscriptions.items()):

@@ -28,6 +28,7 @@ from typing import Any
 import ucam_faas
 from ucam_faas.config import Settings
 from ucam_faas.deploy import layers
+from ucam_faas.deploy.topic_schemas import of_topics
 from ucam_faas.dev import environment
 from ucam_faas.dev.local_app import LocalApp
 from ucam_faas.exceptions import (
@@ -84,6 +85,7 @@ def main(
         built = runtime.build(settings, tasks)
         needs = [needs_of(task, settings) for task in tasks]
         check_distinct(needs)
+        topic_schemas = of_topics(tasks, needs, config)
         plans = [each.to_json() for each in needs]
         listener = socket.socket(fileno=listener_fd)
         any_host = not is_this_machine(listener.getsockname()[0])
@@ -95,7 +97,10 @@ def main(
     events = [settings.events_topic] if settings.events_topic else []
     existing = [*config.layer(()).get("existing_topics", []), *events]
     schemas = [form_schema(task) for task in tasks]
-    tell(folders=folders(module_files()), plans=plans, schemas=schemas, existing_topics=existing)
+    tell(
+        folders=folders(module_files()), plans=plans, schemas=schemas, existing_topics=existing,
+        topic_schemas=topic_schemas,
+    )  # fmt: skip
 
     try:
         server.run(app, listener, before_fork=watch.pass_on)

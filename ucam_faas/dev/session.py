@@ -303,7 +303,7 @@ class Session:
         if self._external is None:
             changes = self._provisioning.apply(
                 generation.plans, self._url, self._push,
-                existing_topics=generation.existing_topics,
+                existing_topics=generation.existing_topics, schemas=generation.topic_schemas,
                 whole=self._options.target is None, down=generation.down,
             )  # fmt: skip
             for change in changes:

@@ -204,6 +204,7 @@ class Emulator:
         self.hub = Hub(self.engine, self._clock)
         self.resources = Resources(self.engine, self.hub.now)
         self.validation = Validation(self.resources)
+        self.schemas = SchemasApi(self.resources, self.validation)
         self.publisher = PublisherApi(self.resources, self.validation)
         self.subscriber = SubscriberApi(self.resources)
         self.tokens = Tokens(
@@ -238,7 +239,7 @@ class Emulator:
             self.subscriber,
             pulling,
             iam.of_pubsub(self.resources),
-            SchemasApi(self.resources, self.validation),
+            self.schemas,
             self.scheduler,
             CloudTasksApi(
                 self.cloud_tasks.queues, self.hub.wall_time, self.cloud_tasks.fire, self.resources

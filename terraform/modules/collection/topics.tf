@@ -42,6 +42,23 @@ resource "google_pubsub_topic" "this" {
       allowed_persistence_regions = message_storage_policy.value
     }
   }
+
+  dynamic "schema_settings" {
+    for_each = each.value.schema == null ? [] : [each.value.schema.encoding]
+    content {
+      schema   = google_pubsub_schema.this[each.key].id
+      encoding = schema_settings.value
+    }
+  }
+}
+
+resource "google_pubsub_schema" "this" {
+  for_each = { for name, topic in var.topics : name => topic.schema if topic.schema != null }
+
+  project    = var.project
+  name       = each.key
+  type       = each.value.type
+  definition = each.value.definition
 }
 
 # Pub/Sub forwards dead letters. Tasks share one grant, so that removing one task doesn't take it from the others.

@@ -59,6 +59,11 @@ variable "topics" {
     archive                     = optional(string)           # Name of a bucket that its messages are also written to, as Avro files, by the subscription `TOPIC-archive`.
     retention_seconds           = optional(number)           # How long the topic itself keeps messages, delivered or not, so that a new subscription can seek back to them: 600 to 2678400.
     allowed_persistence_regions = optional(list(string), []) # Regions in which Pub/Sub may store its messages. None: all, or those of an organisation policy.
+    schema = optional(object({                               # Schema that Pub/Sub checks its messages by; it gets the topic's name.
+      type       = string                                    # `AVRO` or `PROTOCOL_BUFFER`.
+      definition = string                                    # Definition of the schema, as text. A change is committed as a new revision.
+      encoding   = optional(string, "JSON")                  # Encoding of the messages: `JSON` or `BINARY`.
+    }))
   }))
 
   validation {
@@ -84,6 +89,11 @@ variable "topics" {
   validation {
     condition     = alltrue([for region in flatten(values(var.topics)[*].allowed_persistence_regions) : can(regex("^[a-z]+-[a-z]+[0-9]+$", region))])
     error_message = "topics.….allowed_persistence_regions: expected regions, such as europe-west2; found ${join(", ", flatten(values(var.topics)[*].allowed_persistence_regions))}."
+  }
+
+  validation {
+    condition     = alltrue([for topic in values(var.topics) : try(contains(["AVRO", "PROTOCOL_BUFFER"], topic.schema.type) && contains(["JSON", "BINARY"], topic.schema.encoding), topic.schema == null)])
+    error_message = "topics.….schema: expected the type AVRO or PROTOCOL_BUFFER, and the encoding JSON or BINARY."
   }
 
   validation {

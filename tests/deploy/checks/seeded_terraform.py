@@ -315,6 +315,12 @@ TASKS = [
         says="retention is 600.0; the code and the configuration say absent",
     ),
     TerraformSeed(
+        "a topic with a schema",
+        "terraform-differs",
+        (put(ORDERS, "schema_settings", value=[{"schema": "orders", "encoding": "JSON"}]),),
+        says="the encoding by its schema is 'JSON'; the code and the configuration say absent",
+    ),
+    TerraformSeed(
         "a topic that may be stored in one region only",
         "terraform-differs",
         (

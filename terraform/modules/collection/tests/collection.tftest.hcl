@@ -141,6 +141,27 @@ run "topics_have_regions_and_a_retention" {
   }
 }
 
+run "a_topic_has_a_schema_of_its_name" {
+  command = plan
+
+  variables {
+    topics = {
+      orders   = { schema = { type = "AVRO", definition = "\"string\"", encoding = "BINARY" } }
+      invoices = {}
+    }
+  }
+
+  assert {
+    condition     = keys(google_pubsub_schema.this) == ["orders"] && google_pubsub_schema.this["orders"].type == "AVRO"
+    error_message = "only that topic has one"
+  }
+
+  assert {
+    condition     = google_pubsub_topic.this["orders"].schema_settings[0].encoding == "BINARY" && length(google_pubsub_topic.this["invoices"].schema_settings) == 0
+    error_message = "Pub/Sub checks its messages by it"
+  }
+}
+
 run "topics_are_refused_with_unknown_regions" {
   command = plan
 

@@ -186,6 +186,9 @@ def _of_topics(inputs: Inputs) -> Iterator[tuple[Resource, str, Any, Any]]:
             regions = topic.get("message_storage_policy", "allowed_persistence_regions") or []
             is_there = regions if regions is UNKNOWN else sorted(regions)
             yield topic, "the list of regions", is_there, list(planned.allowed_persistence_regions)
+            encoding = planned.schema.encoding if planned.schema else None
+            is_there = topic.get("schema_settings", "encoding")
+            yield topic, "the encoding by its schema", is_there, encoding
 
 
 def _plan_again(inputs: Inputs) -> str:
