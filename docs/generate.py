@@ -142,6 +142,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "deployment keys": lambda: keys(
         option for option in deployment_keys().values() if option.configurable != "shown"
     ),
+    "alerting keys": lambda: keys(deployment_keys()["alerting"].options.values()),
     "vpc keys": lambda: keys(deployment_keys()["vpc_access"].options.values()),
     "schema keys": lambda: keys(deployment_keys()["topic_schema"].options.values()),
     "options": options,

@@ -50,5 +50,6 @@ output "alert_policies" {
     [for policy in values(google_monitoring_alert_policy.oldest_message) : policy.name],
     google_monitoring_alert_policy.errors[*].name,
     google_monitoring_alert_policy.job_failed[*].name,
+    google_monitoring_alert_policy.schedule_failed[*].name,
   )
 }

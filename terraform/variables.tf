@@ -451,11 +451,12 @@ variable "triggers" {
 }
 
 variable "alerting" {
-  description = "Alert policies: dead letters, messages that wait too long, errors. null: none."
+  description = "Alert policies: dead letters, messages that wait too long, errors, schedules that did not run. null: none."
   default     = {}
   type = object({
     notification_channels      = optional(list(string), []) # Notification channels that incidents are sent to: `projects/P/notificationChannels/N`. None: incidents are only listed.
-    monitoring_scoping_project = optional(string)           # Project in which the policies are made, if it is not the task's.
+    monitoring_scoping_project = optional(string)           # Project in which the policies are made, with its own notification channels, if it is not the task's. The task's project is in its metrics scope.
+    auto_close_seconds         = optional(number, 86400)    # An incident without new data closes after this, such as that of a service that no longer gets requests: 1800 to 604800.
     oldest_message_seconds     = optional(number, 3600)     # A message that waits longer, or for half of its retention, is an incident.
     error_ratio                = optional(number, 0.1)      # A share of 5xx answers above this, in ten minutes, is an incident.
   })
@@ -473,6 +474,11 @@ variable "alerting" {
   validation {
     condition     = try(var.alerting.oldest_message_seconds > 0, var.alerting == null)
     error_message = "alerting.oldest_message_seconds: expected more than 0."
+  }
+
+  validation {
+    condition     = try(var.alerting.auto_close_seconds >= 1800 && var.alerting.auto_close_seconds <= 604800 && floor(var.alerting.auto_close_seconds) == var.alerting.auto_close_seconds, var.alerting == null)
+    error_message = "alerting.auto_close_seconds: Cloud Monitoring accepts 1800 (half an hour) to 604800 (seven days)."
   }
 
   validation {

@@ -12,6 +12,7 @@ Outcome
 ├── NoSuchTask, WrongMethod
 └── RaisedOutcome             an exception, too
     ├── Ignore, Retry, Pause, DeadLetter     tasks raise or return these
+    │   └── Unverifiable                     a Retry: Google's keys can't be fetched
     └── Refused                       raised wherever a delivery turns out to be unusable
         ├── MalformedEvent
         │   ├── NotAnEvent
@@ -89,6 +90,10 @@ class Retry(RaisedOutcome):
             )
         super().__init__(reason)
         self.after = after
+
+
+class Unverifiable(Retry):
+    """The keys that verify the push's token can't be fetched."""
 
 
 class Pause(RaisedOutcome):
@@ -239,7 +244,9 @@ ANSWERS: dict[type[Outcome], Answer] = {
     Superseded: Answer(200, "OK", "WARNING", 0),
     Unavailable: Answer(503, "Try again later", "WARNING", 1),
     DeadLetter: Answer(500, "An error occurred while handling the CloudEvent", "WARNING", 1),
-    Retry: Answer(503, "Try again later", "WARNING", 1),
+    # No 5xx: it is intended, and must not count as an error. Senders that retry do so after a 429.
+    Retry: Answer(429, "Try again later", "WARNING", 1),
+    Unverifiable: Answer(503, "Try again later", "WARNING", 1),
     Pause: Answer(503, "Try again later", "WARNING", 1),
     Failed: Answer(500, "An error occurred while handling the CloudEvent", "WARNING", 1),
     Crashed: Answer(500, "An error occurred while handling the CloudEvent", "ERROR", 2),

@@ -121,7 +121,7 @@ def test_a_push_to_be_retried_says_when(
 
     response = client.push("send_welcome_email", ADA)
 
-    assert (response.status, response.headers["retry-after"]) == (503, "60")
+    assert (response.status, response.headers["retry-after"]) == (429, "60")
 
 
 def test_a_dead_letter_is_published_and_acknowledged(

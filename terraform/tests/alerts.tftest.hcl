@@ -58,6 +58,43 @@ run "a_service_has_three_alerts" {
   }
 }
 
+run "a_schedule_that_did_not_run_is_an_incident" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+    triggers = {
+      subscriptions  = { orders = {} }
+      cron_schedules = { nightly = { schedule = "0 3 * * *" }, hourly = { schedule = "0 * * * *" }, off = { schedule = "0 * * * *", paused = true } }
+    }
+    alerting = { auto_close_seconds = 3600 }
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.schedule_failed[0].conditions[0].condition_threshold[0].filter == "resource.type = \"cloud_scheduler_job\" AND resource.labels.project_id = \"my-project\" AND resource.labels.location = \"europe-west2\" AND resource.labels.job_id = one_of(\"hourly\", \"nightly\") AND metric.type = \"logging.googleapis.com/log_entry_count\" AND metric.labels.severity = \"ERROR\""
+    error_message = "one failed attempt is an incident; a paused schedule has none"
+  }
+
+  assert {
+    condition     = alltrue([for policy in [google_monitoring_alert_policy.schedule_failed[0], google_monitoring_alert_policy.oldest_message["orders"], google_monitoring_alert_policy.errors[0]] : policy.alert_strategy[0].auto_close == "3600s"])
+    error_message = "incidents close when no data come any more"
+  }
+}
+
+run "a_task_without_a_running_schedule_has_no_alert_for_one" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+    triggers = { subscriptions = { orders = {} }, cron_schedules = { off = { schedule = "0 * * * *", paused = true } } }
+  }
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.schedule_failed) == 0
+    error_message = "nothing would be watched"
+  }
+}
+
 run "alerts_are_made_where_monitoring_is" {
   command = plan
 

@@ -30,6 +30,7 @@ EVERY_KEY = """
     log_level = "DEBUG"
     message_retention_seconds = 600
     topic_retention_seconds = 600
+    alerting = { monitoring_scoping_project = "my-monitoring", error_ratio = 0.5 }
     allowed_persistence_regions = ["europe-west2"]
     topic_schema = { definition = "order.proto", encoding = "BINARY" }
     deletion_protection = false
@@ -169,6 +170,11 @@ def test_a_wrong_type_is_an_error_with_the_right_type(
         "message_retention_seconds = 2678401",
         "message_retention_seconds = true",
         "topic_retention_seconds = 599",
+        "alerting = { auto_close_seconds = 1799 }",
+        "alerting = { auto_close_seconds = 604801 }",
+        "alerting = { error_ratio = 1 }",
+        "alerting = { oldest_message_seconds = 0 }",
+        "alerting = { monitoring_scoping_project = 'My project' }",
         "allowed_persistence_regions = ['europe']",
         "topic_schema.definition = 'order.json'",
         "topic_schema.encoding = 'json'",

@@ -598,6 +598,28 @@ def test_a_shared_topic_is_encrypted_if_one_of_its_tasks_is(tmp_path: Path) -> N
         )
 
 
+def test_alerts_are_made_where_monitoring_is_and_close_after_a_time(planned: Planned) -> None:
+    channel = "projects/my-monitoring/notificationChannels/1"
+
+    task = planned(
+        task_of(),
+        f"""
+        alert_channels = ["{channel}"]
+        [alerting]
+        monitoring_scoping_project = "my-monitoring"
+        [stage.production.alerting]
+        auto_close_seconds = 3600
+        """,
+        "production",
+    )
+
+    assert task["alerting"] == {
+        "notification_channels": [channel],
+        "monitoring_scoping_project": "my-monitoring",
+        "auto_close_seconds": 3600,
+    }
+
+
 def test_messages_stay_in_the_regions_that_are_named_also_as_dead_letters(tmp_path: Path) -> None:
     regions = 'allowed_persistence_regions = ["europe-west2", "europe-west1"]'
 

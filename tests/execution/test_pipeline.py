@@ -259,7 +259,7 @@ class TooOld(Ignore):
 @both
 @pytest.mark.parametrize("make", [throw, give], ids=["raise", "return"])
 @pytest.mark.parametrize(
-    ("outcome", "status"), [(NotYet(), 503), (TooOld(), 200)], ids=["NotYet", "TooOld"]
+    ("outcome", "status"), [(NotYet(), 429), (TooOld(), 200)], ids=["NotYet", "TooOld"]
 )
 def test_a_subclass_of_an_outcome_is_one(
     how: str, make: Callable[[Any], Act], outcome: Outcome, status: int

@@ -139,7 +139,7 @@ async def test_a_duplicate_of_a_running_job_is_delivered_again(
     await first
     after = await deliver(app, {"id": 1}, "m1")
 
-    assert (during.status, after.status, lines) == (503, 200, [])
+    assert (during.status, after.status, lines) == (429, 200, [])
 
 
 @on_a_loop

@@ -152,7 +152,7 @@ def test_a_push_is_answered_as_by_our_own_server(target: str, make_client: Make)
 
     statuses = {name: response.status_code for name, response in responses.items()}
     assert statuses == {
-        "Ada": 200, "fail": 500, "crash": 500, "exit": 500, "retry": 503, "ignore": 200,
+        "Ada": 200, "fail": 500, "crash": 500, "exit": 500, "retry": 429, "ignore": 200,
     }  # fmt: skip
     assert responses["Ada"].text == "OK"
     assert responses["retry"].headers["Retry-After"] == "7"

@@ -243,7 +243,7 @@ def test_a_value_that_is_no_response_is_500_and_the_task_is_named_in_the_log(
 
 @both_kinds
 @pytest.mark.parametrize(
-    ("outcome", "status"), [(ucam_faas.Retry(), 503), (ucam_faas.Ignore("why"), 200)], ids=repr
+    ("outcome", "status"), [(ucam_faas.Retry(), 429), (ucam_faas.Ignore("why"), 200)], ids=repr
 )
 @pytest.mark.parametrize("returned", [False, True], ids=["raised", "returned"])
 def test_an_http_task_raises_or_returns_outcomes(

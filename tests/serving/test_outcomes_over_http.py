@@ -196,7 +196,7 @@ def test_what_is_no_exception_is_500_at_once(
 @pytest.mark.parametrize(
     ("outcome", "status"),
     [
-        (ucam_faas.Retry(), 503),
+        (ucam_faas.Retry(), 429),
         (ucam_faas.Ignore("why"), 200),
         (ucam_faas.DeadLetter("why"), 500),
     ],
@@ -223,7 +223,7 @@ class Unwanted(ucam_faas.Ignore):
 
 @pytest.mark.parametrize("kind", ["message", "raw async"])
 @pytest.mark.parametrize(
-    ("outcome", "status"), [(Later(), 503), (Unwanted("why"), 200)], ids=["retry", "ignore"]
+    ("outcome", "status"), [(Later(), 429), (Unwanted("why"), 200)], ids=["retry", "ignore"]
 )
 def test_a_subclass_of_an_outcome_is_that_outcome(
     kind: str, outcome: Any, status: int, ucam_faas_client: MakeClient
@@ -253,7 +253,7 @@ def test_retry_says_when_in_whole_seconds_rounded_up(
 
     response = deliver(client, "message")
 
-    assert (response.status, response.text) == (503, "Try again later")
+    assert (response.status, response.text) == (429, "Try again later")
     assert response.headers.get("retry-after") == header
 
 

@@ -258,7 +258,7 @@ def test_a_create_default_info_that_returns_none_leaves_a_failure_its_status(
 
     response = client.push("task")
 
-    assert response.status == 503
+    assert response.status == 429
 
 
 @both

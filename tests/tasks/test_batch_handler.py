@@ -163,7 +163,7 @@ def test_a_push_is_a_batch_of_one_on_a_laptop() -> None:
     with testing.serve(task) as client:
         statuses = [client.push("task", data).status for data in (1, 2, b"three")]
 
-    assert statuses == [200, 503, 400]
+    assert statuses == [200, 429, 400]
     assert seen == [1, 2]
 
 

@@ -427,7 +427,7 @@ def test_a_response_has_headers_in_lower_case_and_json() -> None:
         retried = client.push("later")
         counted = client.post("/count", json={"a": 1})
 
-    assert (retried.status, retried.headers["retry-after"]) == (503, "30")
+    assert (retried.status, retried.headers["retry-after"]) == (429, "30")
     assert counted.json() == {"count": 8}
 
 

@@ -32,6 +32,10 @@ _IS_RETENTION = holds(
     lambda value: type(value) is int and MIN_RETENTION_SECONDS <= value <= MAX_RETENTION_SECONDS,
     f"{_RETENTION}, Pub/Sub's limits",
 )
+_IS_PROJECT = matches(
+    "([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]",
+    "a project id: 6 to 30 lower-case letters, digits and -, a letter first",
+)
 _IS_REGION = matches("[a-z]+-[a-z]+[0-9]+", "a region, such as europe-west2")
 _INGRESS = {
     "all": "INGRESS_TRAFFIC_ALL",
@@ -100,14 +104,39 @@ _TOPIC_SCHEMA = {
     ),
 }
 
+_ALERTING = {
+    "monitoring_scoping_project": Option(
+        doc="project in which the policies are made, with its own notification channels",
+        takes="project id",
+        check=_IS_PROJECT,
+    ),
+    "auto_close_seconds": Option(
+        doc="an incident without new data closes after this",
+        takes="1800 to 604800 seconds (half an hour to a week); default: a day",
+        check=holds(
+            lambda value: type(value) is int and 1800 <= value <= 604_800,
+            "1800 to 604800 seconds",
+        ),
+    ),
+    "oldest_message_seconds": Option(
+        doc="a message that waits longer, or for half of its retention, is an incident",
+        takes="whole seconds, from 1; default: an hour",
+        check=holds(lambda value: type(value) is int and value >= 1, "whole seconds from 1"),
+    ),
+    "error_ratio": Option(
+        doc="a share of 5xx answers above this, in ten minutes, is an incident",
+        takes="0 to less than 1; default: 0.1",
+        check=holds(
+            lambda value: type(value) in (int, float) and 0 <= value < 1, "0 to less than 1"
+        ),
+    ),
+}
+
 _CONFIGURATION = {
     "project": Option(
         doc="project to deploy to",
         takes="project id",
-        check=matches(
-            "([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]",
-            "a project id: 6 to 30 lower-case letters, digits and -, a letter first",
-        ),
+        check=_IS_PROJECT,
         configurable="for all tasks",
     ),
     "region": Option(
@@ -224,6 +253,17 @@ _CONFIGURATION = {
         merge="list",
         configurable="anywhere",
         terraform="alerting.notification_channels",
+        computed=True,
+    ),
+    "alerting": Option(
+        doc="alert policies: dead letters, messages that wait too long, errors, schedules that did "
+        "not run",
+        takes=f"table of {_in_code(_ALERTING)}",
+        check=IS_TABLE,
+        merge="table",
+        options={name: option._replace(name=name) for name, option in _ALERTING.items()},
+        configurable="anywhere",
+        terraform="alerting",
         computed=True,
     ),
     "message_retention_seconds": Option(

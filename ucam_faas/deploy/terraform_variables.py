@@ -101,6 +101,7 @@ class PlannedTask:
     def to_json(self) -> dict[str, Any]:
         """Return the arguments of the Terraform module for one task."""
         channels = self.merged["alert_channels"]
+        alerting = {"notification_channels": channels} if channels else {}
         variables = {
             "format": FORMAT,
             "name": self.service,
@@ -113,7 +114,7 @@ class PlannedTask:
                 },
                 "cron_schedules": self._schedules(),
             },
-            "alerting": {"notification_channels": channels} if channels else None,
+            "alerting": alerting | self.merged["alerting"] or None,
             "payload": self.payload,
         }
         if jobs := self.jobs.to_json():

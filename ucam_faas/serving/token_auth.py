@@ -20,7 +20,7 @@ from ucam_faas.clock import Clock
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution import off_loop
-from ucam_faas.outcomes import Retry, Unauthenticated
+from ucam_faas.outcomes import Unauthenticated, Unverifiable
 from ucam_faas.serving.certificates import (
     FETCH_SECONDS,
     RETRY_SECONDS,
@@ -123,7 +123,7 @@ class TokenVerifier:
 
         Raises:
             Unauthenticated: with the rule that is broken.
-            Retry: the issuer's keys can't be fetched now, so no token can be verified.
+            Unverifiable: the issuer's keys can't be fetched now, so no token can be verified.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -132,7 +132,7 @@ class TokenVerifier:
             certificates = await self._certificates.get()
         except NoCertificatesError as error:
             reason = "the certificates could not be fetched"
-            raise Retry(timedelta(seconds=RETRY_SECONDS), reason=reason) from error
+            raise Unverifiable(timedelta(seconds=RETRY_SECONDS), reason=reason) from error
         check = functools.partial(self._check, token.strip(), certificates)
         await off_loop.in_thread(check, self._threads.submit)
 

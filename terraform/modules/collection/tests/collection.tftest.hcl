@@ -102,7 +102,7 @@ run "tasks_share_the_topics_of_the_collection" {
   }
 
   assert {
-    condition     = module.task["count_orders"].dead_letter_subscriptions == { count_orders = "failed-orders-kept" } && length(module.task["count_orders"].alert_policies) == 3 && length(module.task["report"].alert_policies) == 0 && length(module.task["call_me"].alert_policies) == 0
+    condition     = module.task["count_orders"].dead_letter_subscriptions == { count_orders = "failed-orders-kept" } && length(module.task["count_orders"].alert_policies) == 4 && length(module.task["report"].alert_policies) == 0 && length(module.task["call_me"].alert_policies) == 0
     error_message = "the alerts watch it, where alerts are wanted"
   }
 
