@@ -22,7 +22,7 @@ from ucam_faas.dead_letters.parser import (
     NotSentError,
     Parser,
     ParserError,
-    TooSlowError,
+    StoppedError,
     UnknownTaskError,
 )
 from ucam_faas.jobs.rows import Key
@@ -161,17 +161,29 @@ def test_an_unknown_task_is_said_and_the_process_stays(parser: Parser) -> None:
 
 def test_a_slow_parser_is_stopped_and_the_next_payload_gets_another(shop: Path) -> None:
     with Parser([str(shop)], call_seconds=0.2) as parser:
-        with pytest.raises(TooSlowError, match=r"'chosen' took more than 0\.2 s"):
+        with pytest.raises(StoppedError, match=r"'chosen' took more than 0\.2 s"):
             parser.check("chosen", b"slow")
 
         assert len(Parser.check(parser, "chosen", b"")) == 1
 
 
 def test_a_parser_that_ends_its_process_is_said(parser: Parser) -> None:
-    with pytest.raises(ParserError, match="'chosen' ended the process"):
+    with pytest.raises(StoppedError, match="'chosen' ended the process"):
         parser.check("chosen", b"exit")
 
     assert parser.check("raw", b"") == []
+
+
+def test_an_import_that_ends_the_process_is_no_fault_of_a_payload(tmp_path: Path) -> None:
+    """Each of 3,000 letters would start another one."""
+    source = tmp_path / "main.py"
+    source.write_text("import os\nos._exit(3)\n")
+
+    with Parser([str(source)]) as parser, pytest.raises(ParserError) as raised:
+        parser.check("order", b"")
+
+    assert str(raised.value) == "Importing the sources ended the process; its output says why."
+    assert not isinstance(raised.value, StoppedError)
 
 
 def test_an_error_of_the_import_is_a_clear_answer_until_it_is_corrected(tmp_path: Path) -> None:
@@ -329,15 +341,16 @@ def test_a_job_is_sent_by_the_rules_that_its_task_declares(tmp_path: Path) -> No
         assert first == same
 
 
+@pytest.mark.parametrize("ends", ["time.sleep(1_000)", "os._exit(3)"])
 def test_of_a_sending_that_was_stopped_it_isnt_known_whether_the_job_was_sent(
-    tmp_path: Path,
+    tmp_path: Path, ends: str
 ) -> None:
     source = tmp_path / "main.py"
-    source.write_text(RULES.replace('text["to"]', "time.sleep(1_000)") + "\nimport time\n")
+    source.write_text(RULES.replace('text["to"]', ends) + "\nimport os, time\n")
     cloud = LocalCloud(pubsub=NOWHERE, project="local", jobs=f"sqlite:{tmp_path}/jobs.db")
 
     with (
         Parser([str(source)], cloud=cloud, run_seconds=0.2) as parser,
-        pytest.raises(TooSlowError, match="isn't known whether the job was sent"),
+        pytest.raises(StoppedError, match="isn't known whether the job was sent"),
     ):
         parser.send("note", b'{"to": "ann"}')

@@ -88,11 +88,16 @@ def test_functions_run_only_if_that_is_asked_for(parser: Parser) -> None:
     assert (ran.verdict, ran.text) == (Verdict.FAILING, "ZeroDivisionError: division by zero")
 
 
-def test_a_letter_that_is_too_slow_fails_and_the_next_one_is_tried(parser: Parser) -> None:
-    slow, raw = tried(parser, letter(b"slow", "chosen"), letter(b"", "raw"))
+@pytest.mark.parametrize(
+    ("data", "text"), [(b"slow", "took more than 1 s"), (b"exit", "ended the process")]
+)
+def test_a_letter_that_stops_the_code_fails_and_the_next_one_is_tried(
+    parser: Parser, data: bytes, text: str
+) -> None:
+    stopped, raw = tried(parser, letter(data, "chosen"), letter(b"", "raw"))
 
-    assert slow.verdict is Verdict.FAILING
-    assert "took more than 1 s" in slow.text
+    assert stopped.verdict is Verdict.FAILING
+    assert text in stopped.text
     assert raw.verdict is Verdict.FIXED
 
 

@@ -45,8 +45,8 @@ class NotSentError(UCAMFAASException):
     """The task's rules, the store or Pub/Sub refused a job."""
 
 
-class TooSlowError(ParserError):
-    """A payload took too long. Its process was ended, and the next payload gets another."""
+class StoppedError(ParserError):
+    """A payload ended the process, or took too long. The next payload gets another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +169,8 @@ class Parser:
 
         Raises:
             UnknownTaskError: there is no such task.
-            TooSlowError: the parser took too long.
-            ParserError: the sources can't be loaded, or the parser ended its process.
+            StoppedError: the parser took too long, or ended its process.
+            ParserError: the sources can't be loaded.
         """
         return list(self.read(task, data, attributes, key=key).errors)
 
@@ -222,15 +222,16 @@ class Parser:
 
         Raises:
             NotSentError: the task's rules, the store or Pub/Sub refused it.
-            TooSlowError: it took too long; it isn't known whether the job was sent.
+            StoppedError: it took too long, or ended its process; it isn't known whether the job
+                was sent.
         """
         assert not self.may_run, "its process has no store"
         options = {"lane": lane, "id": id, "delay_seconds": delay_seconds}
         cloud = None if self._cloud is None else asdict(self._cloud)
         try:
             answer = self._ask("send", task, data, attributes, key, options=options, cloud=cloud)
-        except TooSlowError as error:
-            raise TooSlowError(f"{error} It isn't known whether the job was sent.") from error
+        except StoppedError as error:
+            raise StoppedError(f"{error} It isn't known whether the job was sent.") from error
         if "refused" in answer:
             raise NotSentError(answer["refused"])
         return str(answer["id"])
@@ -263,16 +264,22 @@ class Parser:
         }
         with self._lock:
             try:
-                if self._child is None:
-                    self._child = _Child(self.sources, self._surroundings())
-                    self._child.hear(self._load_seconds, "Importing the sources")
-                answer = self._child.ask(question, self._seconds.get(act, self._call_seconds))
+                child = self._child or self._import()
+                answer = child.ask(question, self._seconds.get(act, self._call_seconds))
             except UnknownTaskError:
                 raise
             except BaseException:
                 self._end()
                 raise
         return answer
+
+    def _import(self) -> _Child:
+        self._child = child = _Child(self.sources, self._surroundings())
+        try:
+            child.hear(self._load_seconds, "Importing the sources")
+        except StoppedError as error:  # another payload would fare no better
+            raise ParserError(str(error)) from error
+        return child
 
     def _end(self) -> None:
         if self._child is not None:
@@ -323,7 +330,8 @@ class _Child:
         """Return the next line of the process.
 
         Raises:
-            ParserError: it says one; or it ended, or said nothing.
+            ParserError: it says one.
+            StoppedError: it ended, or said nothing.
         """
         end = time.monotonic() + seconds
         parts = [self._unread]  # joined once: a payload may have 10 MB
@@ -332,13 +340,13 @@ class _Child:
             try:
                 part = self._socket.recv(1 << 20)
             except TimeoutError:
-                raise TooSlowError(
+                raise StoppedError(
                     f"{what} took more than {seconds:g} s, and was stopped."
                 ) from None
             except OSError:
                 part = b""
             if not part:
-                raise ParserError(f"{what} ended the process; its output says why.")
+                raise StoppedError(f"{what} ended the process; its output says why.")
             parts.append(part)
         line, _, self._unread = b"".join(parts).partition(b"\n")
         answer: dict[str, Any] = json.loads(line)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from ucam_faas.dead_letters.differences import changes
 from ucam_faas.dead_letters.letters import Content, Letter
-from ucam_faas.dead_letters.parser import FieldError, Parser, Ran, TooSlowError, UnknownTaskError
+from ucam_faas.dead_letters.parser import FieldError, Parser, Ran, StoppedError, UnknownTaskError
 
 
 class Verdict(StrEnum):
@@ -91,8 +91,8 @@ def _tried(letter: Letter, content: Content, parser: Parser, *, run: bool) -> Tr
         ran = parser.run(*message, key=content.key) if run else None
     except UnknownTaskError:
         return Tried(letter, Verdict.UNKNOWN)
-    except TooSlowError as error:
-        return Tried(letter, Verdict.FAILING, (FieldError((), str(error), "too_slow"),))
+    except StoppedError as error:
+        return Tried(letter, Verdict.FAILING, (FieldError((), str(error), "stopped"),))
     return Tried(letter, _verdict(letter, ran), ran=ran, diff=diff)
 
 
