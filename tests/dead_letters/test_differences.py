@@ -29,6 +29,18 @@ def test_a_change_in_a_large_payload_is_the_one_that_diff_finds() -> None:
     assert lines == list(expected)
 
 
+def test_a_line_that_looks_like_a_place_is_shown_as_it_is() -> None:
+    before = "\n".join([*"abcdefgh", "@@ -1 +1 @@ a patch"])
+    after = before.replace("a patch", "another")
+
+    diff = difference(Content(before.encode(), {}), Content(after.encode(), {}))
+
+    assert diff.lines[2:] == (
+        *("@@ -6,4 +6,4 @@", " f", " g", " h"),
+        *("-@@ -1 +1 @@ a patch", "+@@ -1 +1 @@ another"),
+    )
+
+
 def test_too_many_changed_lines_are_not_compared_and_the_first_are_shown() -> None:
     lines = lines_of([*range(5_000)], [*range(7_000, 14_000)])
 

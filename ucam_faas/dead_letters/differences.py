@@ -120,7 +120,8 @@ def _lines(name: str, before: str, after: str) -> Iterable[str]:
     if max(len(old), len(new)) <= MAX_COMPARED:
         titles = (f"{name} as it died", f"{name} to send")
         for line in difflib.unified_diff(old, new, *titles, lineterm=""):
-            yield _HUNK.sub(lambda hunk: _moved(hunk, start), line, count=1) if start else line
+            hunk = _HUNK.match(line)
+            yield _moved(hunk, start) if hunk else line
         return
     yield f"--- {name} as it died"
     yield f"+++ {name} to send"
