@@ -110,6 +110,27 @@ def test_memory_holds_only_some_of_the_letters_of_a_plan(
     ]
 
 
+def test_a_letter_that_was_handled_after_the_plan_isnt_sent_until_it_is_reopened(
+    scene: Scene,
+) -> None:
+    scene.publish(*map(dead_message, range(3)))
+    bench = scene.bench()
+    bench.mirror()
+    bench.handled([f"{KEEPER}/0"])
+    plan = bench.plan([f"{KEEPER}/{number}" for number in range(3)])
+    scene.clock.advance(1)
+    bench.handled([f"{KEEPER}/1"], note="refunded by hand")
+
+    report = bench.run(plan.id)
+
+    assert (report.total, report.acked, report.failed, report.left) == (3, 2, 1, 1)
+    (row,) = bench.rows(plan.id, state=RowState.FAILED)
+    assert row.letter == f"{KEEPER}/1"
+    assert row.reason == "it was noted as handled after the plan was made: reopen it to send it"
+    bench.reopen([row.letter])
+    assert bench.run(plan.id).acked == 3
+
+
 def test_a_replay_has_the_bytes_attributes_and_key_of_the_message(scene: Scene) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     odd = PubsubMessage(

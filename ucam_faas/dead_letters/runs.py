@@ -87,6 +87,7 @@ class Run:
         self._leases: Leases | None = None
         self._others = plans.Others({}, {})
         """The letters that another plan may have sent, with its id."""
+        self._planned = plans.plan_of(book, plan).created
         self._refusals: Counter[Target] = Counter()
 
     def run(self) -> Report:
@@ -194,6 +195,9 @@ class Run:
             return reason
         if hash != row.hash:
             return "it, or its edit, has changed after the plan was made: make a new one"
+        is_later = letter.changed is not None and letter.changed > self._planned
+        if letter.state is LetterState.HANDLED and is_later and row.state not in UNSURE:
+            return "it was noted as handled after the plan was made: reopen it to send it"
         return ""
 
     def _acknowledge(self, rows: Sequence[Row]) -> None:
