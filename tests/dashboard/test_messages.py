@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
+
+from tests.support import history
+from ucam_faas.history.events import Dropped
 
 from .shop import Html, Shop
 
@@ -30,6 +34,15 @@ def listed(busy: Shop, **filters: str) -> list[str]:
 )
 def test_the_url_chooses_messages(busy: Shop, filters: dict[str, str], ids: list[str]) -> None:
     assert listed(busy, **filters) == ids
+
+
+def test_events_that_were_lost_are_said(busy: Shop, tmp_path: Path) -> None:
+    shop = Shop(tmp_path, [history.published("17"), Dropped(5_234)])
+
+    text = "and are missing here: "
+    assert f"{text}5,234." in Html(shop.get("/messages").text).text
+    assert text not in Html(busy.get("/messages").text).text
+    shop.close()
 
 
 def test_a_value_that_means_nothing_is_said_and_left_out(busy: Shop) -> None:

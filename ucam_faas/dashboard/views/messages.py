@@ -64,6 +64,7 @@ def view(query: Query, backends: Backends) -> Page:
     values = {
         "query": query,
         "page": page_of(backends.history, query.args),
+        "dropped": backends.history.dropped(),
         "tasks": with_value(sorted(needs.name for needs in tasks), query.args.get("task")),
         "topics": with_value(sorted(topics), query.args.get("topic")),
         "states": [(state.value, state.replace("_", "-")) for state in MessageState],
