@@ -24,7 +24,7 @@ from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.work import FRESH_SECONDS, LetterWork
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import LetterState
-from ucam_faas.dead_letters.parser import Checked, FieldError
+from ucam_faas.dead_letters.parser import Checked, FieldError, StoppedError
 from ucam_faas.dead_letters.targets import Replay, Unknown
 from ucam_faas.dead_letters.workbench import Workbench
 
@@ -251,6 +251,20 @@ def test_just_the_letters_that_new_code_takes_are_replayed(site: Site) -> None:
     assert set(site.scene.targets.letters) == odd
     assert len(ship) > len(rejected) > len(odd) > 0
     assert "untested" in page.text
+
+
+def test_code_that_hangs_ends_a_try_and_the_page_says_how_far_it_came(site: Site) -> None:
+    clock = site.scene.clock
+
+    class Slow(Odd):
+        def read(self, *message: Any, **more: Any) -> Checked:
+            clock.sleep(10)
+            raise StoppedError("The task 'ship' took more than 10 s, and was stopped.")
+
+    text = site.get("/dead-letters/try?scope=all", parser=Slow(), clock=clock).text
+
+    assert "The first 3 of 120 were tried." in text
+    assert text.count("took more than 10 s") == 3
 
 
 def test_the_list_is_copied_again_when_it_is_looked_at_and_old(site: Site) -> None:

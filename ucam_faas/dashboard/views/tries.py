@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice
+from dataclasses import replace
 
 from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Page, Query, RefusedError
 from ucam_faas.dashboard.views.dead_letters import filter_query, selection, workbench_of
-from ucam_faas.dead_letters.tries import Verdict, tries
+from ucam_faas.dead_letters.tries import Tried, Verdict, tries
+from ucam_faas.dead_letters.workbench import Chosen, Workbench
 
-MOST_TRIED = 2000
-"""In one page: it isn't made in the background."""
+MOST_TRIED, MOST_SECONDS = 2000, 30.0
+"""In one page: it isn't made in the background, and the code may be slow."""
 MOST_SHOWN = 200
 
 
@@ -21,8 +22,7 @@ def view(query: Query, backends: Backends) -> Page:
     if backends.parser is None:
         raise RefusedError("There is no code here to try dead letters with.")
     chosen = selection(query, backends, bench)
-    letters = islice(bench.each(chosen.chosen), MOST_TRIED)
-    results = list(tries(letters, backends.parser, content_of=bench.book.content))
+    results = _tried(bench, chosen.chosen, backends)
     counts = Counter(result.verdict for result in results)
     results.sort(key=lambda result: result.verdict in (Verdict.FIXED, Verdict.UNTESTED))
     values = {
@@ -37,3 +37,14 @@ def view(query: Query, backends: Backends) -> Page:
         "shows": not backends.hides_payloads,
     }
     return Page("tries.html", "Try with the present code", values)
+
+
+def _tried(bench: Workbench, chosen: Chosen, backends: Backends) -> list[Tried]:
+    """Return the results of the first letters, without their data: those may have 10 MB each."""
+    results: list[Tried] = []
+    end = backends.clock.monotonic() + MOST_SECONDS
+    for tried in tries(bench.each(chosen), backends.parser, content_of=bench.book.content):
+        results.append(replace(tried, letter=replace(tried.letter, data=b"")))
+        if len(results) == MOST_TRIED or backends.clock.monotonic() >= end:
+            break
+    return results
