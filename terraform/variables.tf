@@ -55,7 +55,7 @@ variable "function" {
     cpu             = optional(string, "1")       # CPUs of an instance: 1, 2, 4, 6, 8, or from 0.08 to 1.
     timeout_seconds = optional(number, 300)       # Longest time from the arrival of a message or request to the answer, as in the code: up to 600 for messages, 3600 for requests, 604800 for workers and Cloud Run jobs.
     environment     = optional(map(string), {})   # Environment variables that are not secret.
-    secrets = optional(map(object({               # Environment variables from Secret Manager.
+    secrets = optional(map(object({               # Environment variables, and files, from Secret Manager. A name that begins with `/` is a file's path.
       secret  = string                            # Id of the secret, or `projects/P/secrets/S`.
       version = optional(string, "latest")        # Number or alias of the version.
     })), {})
@@ -68,7 +68,12 @@ variable "function" {
       connector  = optional(string)                                     # Serverless VPC Access connector, instead of a network.
       egress     = optional(string, "PRIVATE_RANGES_ONLY")              # Traffic that goes through the network: `PRIVATE_RANGES_ONLY` or `ALL_TRAFFIC`.
     }))
-    cloud_sql           = optional(list(string), []) # Cloud SQL instances whose sockets are in `/cloudsql`: the task is granted the access. Connection names, `P:R:I`.
+    cloud_sql = optional(list(string), []) # Cloud SQL instances whose sockets are in `/cloudsql`: the task is granted the access. Connection names, `P:R:I`.
+    volumes = optional(map(object({        # Folders in memory, and buckets as folders: the task is granted the access. By path.
+      memory    = optional(string)         # Size of a folder in the instance's memory, such as 256Mi.
+      bucket    = optional(string)         # Name of a bucket, without gs://.
+      read_only = optional(bool, false)    # The task may only read the bucket.
+    })), {})
     publishes_to        = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
     invokers            = optional(list(string), []) # IAM members that may call the service or run the Cloud Run job, such as `group:team@example.org`.
     deletion_protection = optional(bool, true)       # Terraform refuses to delete the service, worker pool or Cloud Run job, its topics and its subscriptions.
@@ -122,7 +127,7 @@ variable "function" {
   }
 
   validation {
-    condition     = alltrue([for name in concat(keys(var.function.environment), keys(var.function.secrets)) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])
+    condition     = alltrue([for name in concat(keys(var.function.environment), keys(var.function.secrets)) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name)) || (startswith(name, "/") && contains(keys(var.function.secrets), name))])
     error_message = "function.environment and function.secrets: expected names of environment variables (letters, digits and _, not beginning with a digit); found ${join(", ", concat(keys(var.function.environment), keys(var.function.secrets)))}."
   }
 
@@ -178,6 +183,43 @@ variable "function" {
   validation {
     condition     = alltrue([for instance in var.function.cloud_sql : can(regex("^([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]:[a-z]+-[a-z]+[0-9]+:[a-z][-a-z0-9]*$", instance))])
     error_message = "function.cloud_sql: expected connection names of instances, such as my-project:europe-west2:shop; found ${join(", ", var.function.cloud_sql)}."
+  }
+
+  validation {
+    condition     = alltrue([for path in concat(keys(var.function.volumes), [for path in keys(var.function.secrets) : path if startswith(path, "/")]) : can(regex("^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$", path))])
+    error_message = "function.volumes and function.secrets: expected paths of folders and files, such as /mnt/reports and /etc/keys/api; found ${join(", ", concat(keys(var.function.volumes), [for path in keys(var.function.secrets) : path if startswith(path, "/")]))}."
+  }
+
+  validation {
+    condition     = alltrue([for path in concat(keys(var.function.volumes), [for path in keys(var.function.secrets) : dirname(path) if startswith(path, "/")]) : !can(regex("^(/|/(dev|proc|sys|cloudsql|usr|srv/(app|tasks|venv))(/.*)?|/(bin|etc|home|lib|lib64|opt|root|sbin|srv|var))$", path))])
+    error_message = "function.volumes and function.secrets: a folder of files or of a volume would hide files of the container; use one of its own. Found ${join(", ", keys(var.function.volumes))} ${join(", ", keys(var.function.secrets))}."
+  }
+
+  validation {
+    condition = length(setintersection(keys(var.function.volumes), [for path in keys(var.function.secrets) : dirname(path) if startswith(path, "/")])) == 0 && alltrue([
+      for secrets in values({ for path, secret in var.function.secrets : dirname(path) => secret.secret... if startswith(path, "/") }) : length(distinct(secrets)) == 1
+    ])
+    error_message = "function.volumes and function.secrets: Cloud Run mounts one volume, or one secret, in a folder; found ${join(", ", concat(keys(var.function.volumes), keys(var.function.secrets)))}."
+  }
+
+  validation {
+    condition     = alltrue([for volume in values(var.function.volumes) : (volume.memory == null) != (volume.bucket == null)])
+    error_message = "function.volumes: set memory or bucket."
+  }
+
+  validation {
+    condition     = alltrue([for volume in values(var.function.volumes) : volume.memory == null || can(regex("^[1-9][0-9]{0,5}(Mi|Gi)$", volume.memory))])
+    error_message = "function.volumes: expected an amount of memory such as 256Mi; found ${join(", ", compact(values(var.function.volumes)[*].memory))}."
+  }
+
+  validation {
+    condition     = alltrue([for volume in values(var.function.volumes) : volume.bucket == null || can(regex("^[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]$", volume.bucket))])
+    error_message = "function.volumes: expected names of buckets, without gs://; found ${join(", ", compact(values(var.function.volumes)[*].bucket))}."
+  }
+
+  validation {
+    condition     = alltrue([for volume in values(var.function.volumes) : volume.bucket == null]) || !can(regex("^(0|[0-9]+m)| ([1-4]?[0-9]{1,2}|50[0-9]|51[01])Mi", "${var.function.cpu} ${var.function.memory}"))
+    error_message = "function.volumes: a bucket needs at least one CPU and 512Mi of memory."
   }
 
   validation {

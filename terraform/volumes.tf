@@ -1,9 +1,31 @@
 # Volumes of the container, and the grants that they need.
 
 locals {
+  # In secrets, a name that begins with / is a file.
+  secret_variables = { for name, secret in var.function.secrets : name => secret if !startswith(name, "/") }
+  file_paths       = [for path in keys(var.function.secrets) : path if startswith(path, "/")]
+
+  # By folder: its secrets. Cloud Run mounts one in a folder; it may have several files, of different versions.
+  secret_folders = {
+    for folder in distinct([for path in local.file_paths : dirname(path)]) : folder => {
+      secret = [for path in local.file_paths : var.function.secrets[path].secret if dirname(path) == folder][0]
+      files  = { for path in local.file_paths : basename(path) => var.function.secrets[path].version if dirname(path) == folder }
+    }
+  }
+
+  no_volume = { instances = [], memory = null, bucket = null, read_only = false, secret = null, files = {} }
+
   # By name in Cloud Run.
-  volumes = {
-    for name, instances in { cloudsql = var.function.cloud_sql } : name => { path = "/cloudsql", instances = instances } if length(instances) > 0
+  volumes = merge(
+    { for path in length(var.function.cloud_sql) > 0 ? ["/cloudsql"] : [] : "cloudsql" => merge(local.no_volume, { path = path, instances = var.function.cloud_sql }) },
+    { for path, volume in var.function.volumes : "volume-${substr(sha256(path), 0, 8)}" => merge(local.no_volume, volume, { path = path }) },
+    { for path, folder in local.secret_folders : "secret-${substr(sha256(path), 0, 8)}" => merge(local.no_volume, { path = path, secret = folder.secret, files = folder.files }) },
+  )
+
+  # By bucket: whether the task writes to it.
+  mounted_buckets = {
+    for bucket, read_only in { for volume in values(var.function.volumes) : volume.bucket => volume.read_only... if volume.bucket != null } :
+    bucket => !alltrue(read_only)
   }
 
   # By connection name, `project:region:instance`; the id of an older project has a colon, too.
@@ -28,4 +50,12 @@ resource "google_project_iam_member" "cloud_sql" {
     title      = "Cloud SQL ${each.value.name}"
     expression = "resource.name == \"projects/${each.value.project}/instances/${each.value.name}\" && resource.type == \"sqladmin.googleapis.com/Instance\""
   }
+}
+
+resource "google_storage_bucket_iam_member" "volume" {
+  for_each = local.mounted_buckets
+
+  bucket = each.key
+  role   = each.value ? "roles/storage.objectUser" : "roles/storage.objectViewer"
+  member = local.run_time_member
 }

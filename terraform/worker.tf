@@ -39,7 +39,7 @@ resource "google_cloud_run_v2_worker_pool" "this" {
       }
 
       dynamic "env" {
-        for_each = var.function.secrets
+        for_each = local.secret_variables
         content {
           name = env.key
           value_source {
@@ -82,6 +82,35 @@ resource "google_cloud_run_v2_worker_pool" "this" {
             instances = cloud_sql_instance.value
           }
         }
+        dynamic "empty_dir" {
+          for_each = volumes.value.memory[*]
+          content {
+            medium     = "MEMORY"
+            size_limit = empty_dir.value
+          }
+        }
+        dynamic "gcs" {
+          for_each = volumes.value.bucket[*]
+          content {
+            bucket    = gcs.value
+            read_only = volumes.value.read_only
+            # The container's user isn't root, who owns the files otherwise.
+            mount_options = volumes.value.read_only ? null : ["uid=65532", "gid=65532"]
+          }
+        }
+        dynamic "secret" {
+          for_each = volumes.value.secret[*]
+          content {
+            secret = secret.value
+            dynamic "items" {
+              for_each = volumes.value.files
+              content {
+                path    = items.key
+                version = items.value
+              }
+            }
+          }
+        }
       }
     }
 
@@ -108,11 +137,12 @@ resource "google_cloud_run_v2_worker_pool" "this" {
     percent = 100
   }
 
-  # Cloud Run checks that the account may read the secrets. The worker ends if it may not pull, or if a subscription
+  # Cloud Run checks that the account may read the secrets, and mounts the buckets when it starts an instance. The worker ends if it may not pull, or if a subscription
   # pushes.
   depends_on = [
     google_secret_manager_secret_iam_member.run_time,
     google_project_iam_member.cloud_sql,
+    google_storage_bucket_iam_member.volume,
     google_pubsub_subscription.push,
     google_pubsub_subscription_iam_member.pull,
     google_pubsub_subscription_iam_member.look_up,

@@ -46,7 +46,8 @@ run "the_largest_service_is_accepted" {
       memory          = "32Gi"
       timeout_seconds = 600
       max_retries     = 10
-      secrets         = { KEY = { secret = "projects/other/secrets/key", version = "live" } }
+      secrets         = { KEY = { secret = "projects/other/secrets/key", version = "live" }, "/run/keys/k" = { secret = "key" } }
+      volumes         = { "/tmp" = { memory = "31Gi" }, "/mnt/data" = { bucket = "data" } }
     }
     concurrency = {
       max_concurrent_functions_per_instance = 1000

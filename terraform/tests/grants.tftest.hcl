@@ -411,3 +411,57 @@ run "without_volumes_nothing_is_mounted" {
     error_message = "no volume, and no grant"
   }
 }
+
+run "volumes_and_files_of_secrets_are_mounted_and_granted" {
+  command = plan
+
+  variables {
+    function = {
+      container_image = "image:1"
+      secrets = {
+        API_KEY             = { secret = "api-key" }
+        "/etc/keys/new.pem" = { secret = "signing-key" }
+        "/etc/keys/old.pem" = { secret = "signing-key", version = "1" }
+      }
+      volumes = {
+        "/mnt/scratch" = { memory = "128Mi" }
+        "/mnt/reports" = { bucket = "my-reports" }
+        "/mnt/prices"  = { bucket = "my-prices", read_only = true }
+        "/mnt/all"     = { bucket = "my-reports", read_only = true }
+      }
+    }
+  }
+
+  assert {
+    condition = {
+      for mount in google_cloud_run_v2_service.this[0].template[0].containers[0].volume_mounts :
+      mount.mount_path => [for volume in google_cloud_run_v2_service.this[0].template[0].volumes : one(concat(
+        [for memory in volume.empty_dir : "${memory.medium} ${memory.size_limit}"],
+        [for bucket in volume.gcs : "${bucket.bucket} ${bucket.read_only}"],
+        [for secret in volume.secret : "${secret.secret} ${join(" ", sort([for file in secret.items : "${file.path}:${file.version}"]))}"],
+      )) if volume.name == mount.name]
+      } == {
+      "/etc/keys"    = ["signing-key new.pem:latest old.pem:1"]
+      "/mnt/scratch" = ["MEMORY 128Mi"]
+      "/mnt/reports" = ["my-reports false"]
+      "/mnt/prices"  = ["my-prices true"]
+      "/mnt/all"     = ["my-reports true"]
+    }
+    error_message = "each is mounted at its path"
+  }
+
+  assert {
+    condition     = [for env in google_cloud_run_v2_service.this[0].template[0].containers[0].env : env.name if length(env.value_source) > 0] == ["API_KEY"]
+    error_message = "a file isn't a variable"
+  }
+
+  assert {
+    condition     = { for bucket, grant in google_storage_bucket_iam_member.volume : bucket => grant.role } == { my-reports = "roles/storage.objectUser", my-prices = "roles/storage.objectViewer" }
+    error_message = "it may write to a bucket that one of its volumes writes to"
+  }
+
+  assert {
+    condition     = keys(google_secret_manager_secret_iam_member.run_time) == ["api-key", "signing-key"]
+    error_message = "it may read the secrets of its files"
+  }
+}

@@ -45,6 +45,9 @@ EVERY_KEY = """
     invokers = ["group:team@example.org", "allUsers"]
     ignore = ["schedule-rare"]
 
+    [volumes]
+    "/mnt/scratch" = "128Mi"
+
     [vpc_access]
     network = "default"
     subnetwork = "projects/p/regions/r/subnetworks/s"

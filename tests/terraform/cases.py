@@ -27,7 +27,16 @@ SERVICE: dict[str, Any] = {
         "target": "take_order",
         "timeout_seconds": 120,
         "environment": {"CURRENCY": "GBP"},
-        "secrets": {"API_KEY": {"secret": "api-key", "version": "3"}},
+        "secrets": {
+            "API_KEY": {"secret": "api-key", "version": "3"},
+            "/etc/keys/new.pem": {"secret": "signing-key"},
+            "/etc/keys/old.pem": {"secret": "signing-key", "version": "1"},
+        },
+        "volumes": {
+            "/mnt/scratch": {"memory": "128Mi"},
+            "/mnt/reports": {"bucket": "my-reports"},
+            "/mnt/prices": {"bucket": "my-prices", "read_only": True},
+        },
         "vpc_access": {"network": "default", "subnetwork": "default", "tags": ["tasks"]},
         "cloud_sql": ["my-project:europe-west2:shop", "my-project:europe-west2:old"],
         "publishes_to": ["invoices"],

@@ -112,6 +112,9 @@ def _of_volumes(resource: Resource) -> Iterator[Need]:
     [template] = template.get("template") or [template]  # a Cloud Run job has a second one
     email = template["service_account"]
     for volume in template["volumes"]:
+        for bucket in volume["gcs"]:
+            kind, on = "google_storage_bucket_iam_member", {"bucket": bucket["bucket"]}
+            yield Need(resource, kind, "roles/storage.object", email, on)
         for sockets in volume["cloud_sql_instance"]:
             for instance in sockets["instances"]:
                 on = {"project": instance.rsplit(":", 2)[0]}

@@ -43,6 +43,9 @@ EXPECTED = {
         orders-runtime         | pubsub.publisher             | topic failed-refunds
         orders-runtime         | pubsub.publisher             | topic invoices
         orders-runtime         | secretmanager.secretAccessor | secret api-key
+        orders-runtime         | secretmanager.secretAccessor | secret signing-key
+        orders-runtime         | storage.objectUser           | bucket my-reports
+        orders-runtime         | storage.objectViewer         | bucket my-prices
         orders-runtime         | cloudsql.client              | instance shop
         orders-runtime         | cloudsql.client              | instance old
         orders-archive         | storage.objectCreator        | bucket my-dead-letters
@@ -62,6 +65,9 @@ EXPECTED = {
         orders-runtime | pubsub.publisher             | topic failed-refunds
         orders-runtime | pubsub.publisher             | topic invoices
         orders-runtime | secretmanager.secretAccessor | secret api-key
+        orders-runtime | secretmanager.secretAccessor | secret signing-key
+        orders-runtime | storage.objectUser           | bucket my-reports
+        orders-runtime | storage.objectViewer         | bucket my-prices
         orders-runtime | cloudsql.client              | instance shop
         orders-runtime | cloudsql.client              | instance old
         orders-archive | storage.objectCreator        | bucket my-dead-letters

@@ -18,6 +18,7 @@ from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin
 from ucam_faas.deploy.keys import MAX_LABELS, keys
 from ucam_faas.deploy.problems import STAGE, TASK, Problem, ProblemsError, check_file, check_stage
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.tasks.mounts import check_mounts
 from ucam_faas.tasks.options import RIVALS, lay_over
 from ucam_faas.tasks.resources import check_together, usual_max_instances
 from ucam_faas.tasks.task import Task
@@ -146,6 +147,7 @@ def _problems(merged: Merged) -> Iterator[Problem]:
             yield Problem(origin=at, text=text)
     try:
         check_together(merged.values)
+        check_mounts(merged.values)
     except TaskDefinitionError as error:
         named = [name for name in merged.values if f"{name}=" in str(error)]
         yield _clash(merged, str(error).rstrip("."), [(name,) for name in named])

@@ -1,16 +1,19 @@
 """The environment that tasks declare, for the one process that serves all of them here.
 
-Variables of the shell win. Secrets stay in Secret Manager: developers set their variables.
+Variables of the shell win. Secrets stay in Secret Manager: developers set their variables and
+write their files.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import MutableMapping, Sequence
+from pathlib import Path
 
 from ucam_faas.deploy import layers
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.tasks.environment import Declared
+from ucam_faas.tasks.mounts import is_file
 from ucam_faas.tasks.task import Task
 
 logger = logging.getLogger("ucam_faas")
@@ -36,7 +39,8 @@ def declare(tasks: Sequence[Task], environ: MutableMapping[str, str], config: Co
             event = "ucam_faas_environment_differs"
             _warn(event, task, conflict.variable, first=conflict.first)
         for variable, secret in merged["secrets"].items():
-            if variable not in already_set and variable not in missing:
+            there = Path(variable).exists() if is_file(variable) else variable in already_set
+            if not there and variable not in missing:
                 missing.add(variable)
                 _warn("ucam_faas_secret_not_set", task, variable, secret=secret)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.job_policy import JobPolicy
 from ucam_faas.tasks.lanes import Lane, lanes_of
+from ucam_faas.tasks.mounts import check_mounts
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.option_table import OPTIONS
 from ucam_faas.tasks.policies import JOB_RETRY, Policy
@@ -177,6 +178,7 @@ def task_fields(
         own.setdefault("run_as", "worker")
     options = combine(OPTIONS, inherited, own)
     check_together(options)
+    check_mounts(options)
     run_as = options.get("run_as", "service")
     if run_as == "cloud-run-job":
         _check_cloud_run_job(own)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, TypedDict
 
-from ucam_faas.tasks import resources
+from ucam_faas.tasks import mounts, resources
 from ucam_faas.tasks.option import Option
 
 
@@ -108,11 +108,11 @@ class ResourceOptions(TypedDict, total=False):
     secrets: Annotated[
         Mapping[str, str] | None,
         Option(
-            doc="environment variables from Secret Manager",
-            takes='variable to `"SECRET"` (the latest version), `"SECRET:VERSION"` or '
-            '`"projects/P/secrets/S/versions/V"`. A name that begins like a token (`ghp_`, `sk-`, '
-            "…) is taken for the secret itself, unless it is written in full",
-            check=resources.check_secrets,
+            doc="environment variables, and files, from Secret Manager",
+            takes='variable, or path such as `/etc/keys/api`, to `"SECRET"` (the latest version), '
+            '`"SECRET:VERSION"` or `"projects/P/secrets/S/versions/V"`. A name that begins like a '
+            "token (`ghp_`, `sk-`, …) is taken for the secret itself, unless it is written in full",
+            check=mounts.check_secrets,
             merge="map",
             configurable="anywhere",
             terraform="function.secrets",

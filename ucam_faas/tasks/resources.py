@@ -253,17 +253,6 @@ def usual_max_instances(cpu: float | str, memory: str, cpu_quota: int) -> int:
     return max(1, min(_USUAL_MAX_INSTANCES, most_instances(cpu, memory, cpu_quota)))
 
 
-def check_secrets(secrets: Any) -> None:
-    """Refuse variables that cannot be set, and values that do not name a secret.
-
-    Raises:
-        TaskDefinitionError: with the expected form.
-    """
-    check_variables("secrets", secrets)
-    for variable, secret in secrets.items():
-        secret_version(secret, variable)
-
-
 def check_variables(option: str, variables: Any) -> None:
     """Refuse environment variables that cannot be set.
 

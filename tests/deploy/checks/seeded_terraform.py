@@ -507,6 +507,35 @@ GRANTS = [
         says="['my-project:europe-west2:refunds']",
     ),
     TerraformSeed(
+        "no volumes",
+        "terraform-differs",
+        (put(f"{PAY}{SERVICE}", "template", "containers", "volume_mounts", value=[]),),
+    ),
+    TerraformSeed(
+        "a bucket that the task may only read",
+        "volume-refused",
+        (
+            put(
+                f'{PAY}google_storage_bucket_iam_member.volume["receipts"]',
+                "role",
+                value="roles/storage.objectViewer",
+            ),
+        ),
+        says="roles/storage.objectUser on the bucket receipts at /mnt/receipts",
+    ),
+    TerraformSeed(
+        "no grant to read a bucket",
+        "volume-refused",
+        (drop(f'{PAY}google_storage_bucket_iam_member.volume["rates"]'),),
+        says="roles/storage.objectViewer on the bucket rates",
+    ),
+    TerraformSeed(
+        "no grant on the secret of a file",
+        "secret-refused",
+        (drop(f'{PAY}google_secret_manager_secret_iam_member.run_time["bank-key"]'),),
+        says="the secret bank-key of /etc/keys/bank",
+    ),
+    TerraformSeed(
         "no grant to run the Cloud Run job",
         "schedule-refused",
         (drop(f"{CLEAN}google_cloud_run_v2_job_iam_member.scheduler[0]"),),

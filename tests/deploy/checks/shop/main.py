@@ -32,6 +32,7 @@ def count_orders(order: Order) -> None:
     topic="refunds",
     filter='attributes.kind = "refund"',
     ordered=True,
+    secrets={"/etc/keys/bank": "bank-key:2"},
     retry=RetryPolicy(max_attempts=10),
     dead_letter_topic="failed-refunds",
 )

@@ -24,6 +24,7 @@ from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.tasks.mounts import SOCKETS, is_file
 from ucam_faas.tasks.needs import full_topic
 from ucam_faas.tasks.resources import (
     cpu_count,
@@ -224,9 +225,9 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
         yield name, expected if same else is_there, expected
     for variable, value in planned.environment.items():
         yield f"the variable {variable}", deployment.environ.get(variable), value
-    for variable, secret in planned.merged["secrets"].items():
-        version = tuple(secret_version(secret, variable))
-        yield f"the secret in {variable}", deployment.environ.get(variable), version
+    for name, secret in planned.merged["secrets"].items():
+        there = deployment.mounts if is_file(name) else deployment.environ
+        yield f"the secret in {name}", there.get(name), tuple(secret_version(secret, name))
     yield from _of_access(deployment)
     if planned.merged["service_account"]:
         account = run.get(*deployment.template, "service_account")
@@ -250,15 +251,12 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
 
 
 def _of_access(deployment: Deployment) -> Iterator[_Pair]:
-    """Yield the things beside a task: its databases, key and connector, and its protection."""
+    """Yield the things beside a task: databases, volumes, key and connector, and its protection."""
     run, planned = deployment.run, deployment.planned
-    instances = [
-        instance
-        for volume in run.get(*deployment.template, "volumes") or ()
-        for sockets in volume.get("cloud_sql_instance") or ()
-        for instance in sockets.get("instances") or ()
-    ]
-    yield "cloud_sql", sorted(instances), sorted(planned.merged["cloud_sql"])
+    instances = deployment.mounts.get(SOCKETS, [])
+    yield "cloud_sql", instances, sorted(planned.merged["cloud_sql"])
+    for path, volume in planned.merged["volumes"].items():
+        yield f"the volume {path}", deployment.mounts.get(path), volume
     protected = run.given("deletion_protection", default=True)
     yield "deletion_protection", protected, planned.merged["deletion_protection"]
     if planned.merged["kms_key"]:

@@ -26,6 +26,7 @@ from ucam_faas.deploy.checks.terraform.grants import (
     INVOKER,
     OBJECTS,
     PUBLISHER,
+    READ_OBJECTS,
     SECRETS,
     SUBSCRIBER,
     TOKEN,
@@ -36,6 +37,7 @@ from ucam_faas.deploy.checks.terraform.grants import (
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, TerraformPlan, email_of
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.job_places import JobPlaces
+from ucam_faas.tasks.mounts import volume_of
 from ucam_faas.tasks.task import Kind
 
 _AGENT = "service-PROJECT_NUMBER@gcp-sa-pubsub.iam.gserviceaccount.com"
@@ -191,7 +193,7 @@ def pull_refused(inputs: Inputs) -> Iterator[Finding]:
 def secret_refused(inputs: Inputs) -> Iterator[Finding]:
     """A secret that the task's account may not read."""
     for deployment, account in _own_accounts(inputs):
-        for variable, value in deployment.environ.items():
+        for variable, value in {**deployment.environ, **deployment.mounts}.items():
             kind = "secret_manager_secret"
             if isinstance(value, tuple) and not _given(inputs, kind, value[0], SECRETS, account):
                 on = f"the secret {value[0]} of {variable}"
@@ -249,10 +251,21 @@ def _needs_of_jobs(
         yield "storage_bucket", places.payloads.name, OBJECTS, account
 
 
-@rule("volume-refused", why="The connections to the Cloud SQL instance fail.")
+@rule(
+    "volume-refused",
+    why="Cloud Run cannot mount the bucket, and does not start the container; connections to Cloud "
+    "SQL fail.",
+)
 def volume_refused(inputs: Inputs) -> Iterator[Finding]:
-    """A Cloud SQL instance that the task's account may not connect to."""
+    """A bucket or a Cloud SQL instance that the task mounts, and its account may not use."""
     for deployment, account in _own_accounts(inputs):
+        for path, text in deployment.planned.merged["volumes"].items():
+            volume = volume_of(text, path)
+            roles = READ_OBJECTS if volume.read_only else OBJECTS
+            place = ("storage_bucket", volume.bucket)
+            if volume.bucket and not _given(inputs, *place, roles, account):
+                on, task = f"the bucket {volume.bucket} at {path}", deployment.planned.name
+                yield _grant(deployment.run, _who(account), roles[0], on, task)
         for connection in deployment.planned.merged["cloud_sql"]:
             project, _, name = connection.rsplit(":", 2)
             places = (("cloud_sql_instance", name), ("project", project))

@@ -67,6 +67,12 @@ class Deployment:
         """The container's variables: text, UNKNOWN, or (secret, version)."""
         return environ_of(self.run)
 
+    @property
+    def mounts(self) -> Mapping[str, Any]:
+        """By path: volumes as in the configuration, files as (secret, version), and sockets as a
+        list of instances."""
+        return dict(_mounts_of(self.run))
+
 
 @lru_cache(maxsize=2)
 def deployments(inputs: Inputs) -> Sequence[Deployment]:
@@ -126,6 +132,27 @@ def environ_of(run: Resource) -> dict[str, Any]:
         else:
             environ[entry["name"]] = UNKNOWN if value is None else value
     return environ
+
+
+def _mounts_of(run: Resource) -> Iterator[tuple[str, Any]]:
+    mounts = run.get(*template_of(run), "containers", "volume_mounts")
+    volumes = run.get(*template_of(run), "volumes")
+    paths = {mount["name"]: mount["mount_path"] for mount in _known(mounts)}
+    for volume in _known(volumes):
+        path = paths.get(volume.get("name"), "")
+        for sockets in volume.get("cloud_sql_instance") or ():
+            yield path, sorted(sockets.get("instances") or ())
+        for memory in volume.get("empty_dir") or ():
+            yield path, memory.get("size_limit")
+        for bucket in volume.get("gcs") or ():
+            yield path, f"gs://{bucket.get('bucket')}{':ro' if bucket.get('read_only') else ''}"
+        for secret in volume.get("secret") or ():
+            for file in secret.get("items") or ():
+                yield f"{path}/{file['path']}", (secret.get("secret"), file.get("version"))
+
+
+def _known(blocks: Any) -> Sequence[Mapping[str, Any]]:
+    return blocks if isinstance(blocks, list) else ()
 
 
 def pushed_to(plan: TerraformPlan, subscription: Resource) -> Resource | None:

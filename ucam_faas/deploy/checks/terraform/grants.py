@@ -21,6 +21,7 @@ DATABASE = ("roles/datastore.user", "roles/datastore.owner")
 ENQUEUER = ("roles/cloudtasks.enqueuer", "roles/cloudtasks.admin")
 CLOUD_SQL = ("roles/cloudsql.client", "roles/cloudsql.editor", "roles/cloudsql.admin")
 OBJECTS = ("roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin")
+READ_OBJECTS = ("roles/storage.objectViewer", *OBJECTS)
 ACT_AS = ("roles/iam.serviceAccountUser",)
 OF_PROJECTS = frozenset(
     f"roles/{role}"
