@@ -86,7 +86,8 @@ _HARMLESS_VALUE = "|".join(
 _SECRET_VALUE = "|".join(
     (
         r"^[A-Za-z0-9+]+://[^/@:]*:[^/@]+@",
-        r"(?i:[?&;](?:password|passwd|pwd|api_?key|access_?token|client_secret|sig)=[^&;\s]{3})",
+        r"(?i:[?&;](?:password|passwd|pwd|api_?key|(?:access_?|auth_?)?token|(?:client_)?secret|sig)"
+        r"=[^&;\s]{3})",
         "-----BEGIN [A-Z ]*PRIVATE KEY",
         r"^https://hooks\.slack\.com/services/.",
         r"^(?:AIza[\w-]{30}|AKIA[A-Z0-9]{16}|gh[pousr]_\w{30}|github_pat_\w{20}|glpat-[\w-]{15})",

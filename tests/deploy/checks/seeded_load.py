@@ -5,6 +5,7 @@ from __future__ import annotations
 from .seeded import (
     CODE,
     CONFIG,
+    COUNTED,
     FOR_ALL,
     LAST,
     VARIABLES,
@@ -57,6 +58,9 @@ def show_rooms() -> str:
 )
 """An HTTP task with callers."""
 
+HTTP = "@ucam_faas.http("
+IMPORT_OS = (CODE, "from datetime", "import os\nfrom datetime")
+REMIND = (CODE, '@ucam_faas.message_handler(topic="orders", schedule="0 9')
 TARGET, TARGET_COUNT = '"target": "show_order"', '"target": "count_orders"'
 ACCOUNT = "orders@my-project.iam.gserviceaccount.com"
 KEY = "projects/my-project/locations/europe-west2/keyRings/shop/cryptoKeys/orders"
@@ -199,6 +203,16 @@ RETRIES = [
     ),
 ]
 
+RETRIES.append(
+    Seed(
+        "ordered messages with a hundred attempts",
+        "ordered-blocked",
+        task("pay_back"),
+        ((CODE, "max_attempts=10", "max_attempts=100"),),
+        also=("retries-outlast-retention",),
+        says="has 100 attempts, with waits of",
+    )
+)
 PAIRS = [
     Seed(
         "a field that is a text for one task and a number for another",
@@ -306,6 +320,52 @@ CALLERS = [
     ),
 ]
 
+CALLERS.append(
+    Seed(
+        "a page for anyone that is closed",
+        "called-by-none",
+        (CONFIG, "invokers"),
+        (
+            setting("show_order", 'invokers = ["allUsers"]'),
+            (LAST, TARGET, f'{TARGET}, "ingress": "INGRESS_TRAFFIC_ALL"'),
+        ),
+        says='its ingress was "all", and is internal',
+    )
+)
+CALLERS.append(
+    Seed(
+        "the default account of Compute Engine",
+        "default-account",
+        (CONFIG, "service_account"),
+        (setting("count_orders", 'service_account = "12-compute@developer.gserviceaccount.com"'),),
+        says="'count_orders' runs as the project's default account",
+    )
+)
+CALLERS.append(
+    Seed(
+        "a variable that isn't set",
+        "variable-missing",
+        (CODE, 'os.environ["COURSES_URL"]'),
+        ((CODE, COUNTED, f'{COUNTED}\n    os.environ["COURSES_URL"]'), IMPORT_OS),
+        says="reads COURSES_URL, and it isn't set",
+    )
+)
+PAIRS.append(
+    Seed(
+        "a schedule that another task can't read",
+        "schedule-misread",
+        REMIND,
+        (
+            (
+                CODE,
+                HTTP,
+                '@ucam_faas.message_handler(topic="orders", schedule="0 9 * * *")\n'
+                f'def remind() -> None:\n    """Remind."""\n\n\n{HTTP}',
+            ),
+        ),
+        says="'count_orders', which reads the topic, too, refuses it",
+    )
+)
 LOST = [
     Seed(
         "retention of ten minutes instead of a week",
@@ -343,7 +403,7 @@ LOST = [
         "safeguard-removed",
         task("count_orders"),
         ((LAST, '"name": "count-orders"', f'"name": "count-orders", "kms_key": "{KEY}"'),),
-        says="is encrypted with",
+        says="kms_key is set for 'count_orders' now, and not after the apply",
     ),
     Seed(
         "a task without channels for its incidents",
@@ -356,7 +416,7 @@ LOST = [
                 f'"name": "count-orders", "alerting": {{"notification_channels": ["{CHANNEL}"]}}',
             ),
         ),
-        says="alert_channels isn't set",
+        says="alert_channels is set for 'count_orders' now, and not after",
     ),
 ]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
-from .seeded import CLEAN_UP, CODE, CONFIG, LAST, Edit, schedule, setting, variable
+from .seeded import CLEAN_UP, CODE, CONFIG, COUNTED, LAST, Edit, schedule, setting, variable
 from .seeded_load import ACCOUNT, CHANNEL, KEY, TARGET_COUNT as TARGET, second
 from .seeded_terraform import (
     CLEAN,
@@ -177,6 +177,35 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     "an HTTP task for anyone": (setting("show_order", 'invokers = ["allUsers"]\ningress = "all"'),),
     "people and an account behind an internal ingress": (
         setting("show_order", 'invokers = ["user:ada@example.org", "group:team@example.org"]'),
+    ),
+    "variables that are set, or that may be absent": (
+        (CODE, "from datetime", "import os\nfrom datetime"),
+        (
+            CODE,
+            COUNTED,
+            f"{COUNTED}\n    os.environ['MODE'], os.environ['API_KEY'], os.environ['K_REVISION']\n"
+            "    if order.pence:\n        os.environ['TEST_ONLY']\n    os.environ.get('DEBUG')",
+        ),
+    ),
+    "a schedule whose message all readers take": (
+        second(
+            "    order_id: str",
+            options=', schedule=Schedule("0 9 * * *", data=b\'{"order_id": "x"}\')',
+        ),
+    ),
+    "a schedule that the others filter out": (
+        (
+            CODE,
+            "    message_type=Order,",
+            "    message_type=Order,\n    filter='attributes.a = \"1\"',",
+        ),
+        (
+            CODE,
+            'data=b\'{"order_id": "probe"}\'',
+            'data=b\'{"order_id": "probe"}\', attributes={"a": "1"}',
+        ),
+        second("    bill: int = 0", options=', schedule=Schedule("0 9 * * *", data=b"{}")'),
+        (CONFIG, "project =", 'ignore = ["subscription-deleted:count_orders"]\nproject ='),
     ),
     "a drain under 10 s": (variable("UCAM_FAAS_GRACE_SECONDS", "9.5"),),
     "all addresses": (variable("HOST", "0.0.0.0"),),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
-from ucam_faas.deploy.checks.terraform.deployments import deployments
+from ucam_faas.deploy.checks.terraform.deployments import FROM_ANYWHERE, deployments
 from ucam_faas.deploy.checks.terraform.grants import ALL, INVOKER, grants_of
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.terraform_variables import PlannedTask
@@ -55,6 +55,14 @@ def called_by_none(inputs: Inputs) -> Iterator[Finding]:
                 'Set ingress = "all"; or name callers inside the project\'s network.',
                 planned.name,
             )
+        elif _is_closed(inputs, planned):
+            yield Finding(
+                configured(planned, "invokers", members[0]),
+                f"The HTTP task {planned.name!r} may be called by {members[0]}; its ingress was "
+                '"all", and is internal after the apply.',
+                'Set ingress = "all"; or name callers inside the project\'s network.',
+                planned.name,
+            )
         reason = _expected(inputs, planned) or ("other HTTP tasks have callers" if others else "")
         if not members and reason and not _is_granted(inputs, planned):
             yield Finding(
@@ -63,6 +71,14 @@ def called_by_none(inputs: Inputs) -> Iterator[Finding]:
                 'Name them: invokers=["group:…"] or ["serviceAccount:…"]; ["allUsers"] for anyone.',
                 planned.name,
             )
+
+
+def _is_closed(inputs: Inputs, planned: PlannedTask) -> bool:
+    """Return True if callers of an open task are kept out from now on."""
+    before = inputs.last.tasks.get(planned.name, {}) if inputs.last else {}
+    was_open = before.get("function", {}).get("ingress") == FROM_ANYWHERE
+    anyone = any(member in ALL or _is_person(member) for member in planned.merged["invokers"])
+    return was_open and anyone and planned.merged["ingress"] == "internal"
 
 
 def _is_person(member: str) -> bool:

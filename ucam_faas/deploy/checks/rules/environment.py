@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 from ucam_faas.config import Settings
 from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.terraform.deployments import deployments
 from ucam_faas.deploy.findings import Finding, Place
+from ucam_faas.deploy.read_variables import variables_read_by
 from ucam_faas.deploy.secret_names import is_in_sight
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import ConfigurationError
@@ -23,6 +25,11 @@ _PAIRS = (
     ("UCAM_FAAS_JOBS_AUDIENCE", "UCAM_FAAS_JOBS_CALLERS"),
 )
 """A token's audience, and its accounts."""
+_OF_PLATFORM = (
+    *("PORT", "HOST", "HOME", "PATH", "LANG", "TZ", "USER", "TMP", "K_", "CLOUD_RUN_", "GOOGLE_"),
+    *("FUNCTION_", "LONG_RUNNING", "UCAM_FAAS_", "PYTHON", "GCLOUD_", "GCP_", "THREADS"),
+)
+"""Variables that Cloud Run, the deployment or the image may set begin with these."""
 _ONLY_HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -141,7 +148,28 @@ def half_verified(inputs: Inputs) -> Iterator[Finding]:
             yield environ.finding(names[0], what, "Set both or neither.")
 
 
+@rule("variable-missing", why="The task fails each time.")
+def variable_missing(inputs: Inputs) -> Iterator[Finding]:
+    """A variable that a task's function reads as os.environ["…"], and that is set nowhere."""
+    in_image = Path("Dockerfile")
+    image = in_image.read_text(errors="replace") if in_image.is_file() else ""
+    in_terraform = {deployment.planned.name: deployment for deployment in deployments(inputs)}
+    for planned in inputs.planned:
+        known = {*planned.environment, *planned.merged["secrets"]}
+        if deployment := in_terraform.get(planned.name):
+            known |= {*deployment.environ}
+        for name, place in variables_read_by(planned.task):
+            if name not in known and not name.startswith(_OF_PLATFORM) and name not in image:
+                yield Finding(
+                    place,
+                    f"The task {planned.name!r} reads {name}, and it isn't set.",
+                    f"Set it with environment= or secrets=, or read os.environ.get({name!r}).",
+                    planned.name,
+                )
+
+
 RULES = (
+    variable_missing,
     refused,
     drain_too_long,
     unreachable,

@@ -42,12 +42,7 @@ def job_without_input(inputs: Inputs) -> Iterator[Finding]:
         task = planned.task
         scheduled = task.trigger is not None and task.trigger.schedules
         has_input = _INPUT in planned.merged["environment"] or _INPUT in planned.merged["secrets"]
-        if (
-            planned.is_cloud_run_job
-            and scheduled
-            and not has_input
-            and _refuses_empty_data(planned.task)
-        ):
+        if planned.is_cloud_run_job and scheduled and not has_input and refuses(planned.task, b""):
             yield Finding(
                 decorated(planned.task),
                 f"The Cloud Run job {planned.task.name!r} takes a {planned.needs.takes}, and its "
@@ -58,12 +53,12 @@ def job_without_input(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-def _refuses_empty_data(task: Task) -> bool:
-    """Return True if a task refuses empty data, as far as its type tells."""
+def refuses(task: Task, data: bytes) -> bool:
+    """Return True if a task refuses data, as far as its type tells."""
     if task.kind is not Kind.MESSAGE or task.parse is None or not is_json(task.message_type):
         return False
     try:
-        task.parse(b"")
+        task.parse(data)
     except Exception:  # validators may raise anything
         return True
     return False

@@ -8,6 +8,7 @@ from ucam_faas.deploy.checks.deployed import Deployed, deployed
 from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.jobs import is_sweep
 from ucam_faas.deploy.terraform_variables import PlannedTask
 
 _DAY_SECONDS = 24 * 3600
@@ -81,21 +82,24 @@ def account_changed(inputs: Inputs) -> Iterator[Finding]:
 
 @rule("safeguard-removed", why="It was set on purpose, and its absence shows only when it matters.")
 def safeguard_removed(inputs: Inputs) -> Iterator[Finding]:
-    """A deployed task that would lose its key, or all channels for its incidents."""
+    """Deployed tasks that would lose their key, or all channels for their incidents."""
+    losers: dict[str, list[PlannedTask]] = {}
     for planned, now in _pairs(inputs):
-        losses = []
         if now.kms_key and not planned.merged["kms_key"]:
-            losses.append(("kms_key", f"is encrypted with {now.kms_key}"))
-        if now.has_channels and not planned.merged["alert_channels"]:
-            losses.append(("alert_channels", "sends its incidents to channels"))
-        for key, text in losses:
-            yield Finding(
-                configured(planned, key),
-                f"The task {planned.name!r} {text} now, and not after the apply: {key} isn't set.",
-                f"Set {key}, perhaps in the stage's table; or allow it: "
-                f'ignore = ["safeguard-removed:{planned.name}"].',
-                planned.name,
-            )
+            losers.setdefault("kms_key", []).append(planned)
+        if now.has_channels and not planned.merged["alert_channels"] and not is_sweep(planned.task):
+            losers.setdefault("alert_channels", []).append(planned)
+    for key, tasks in losers.items():
+        names = " and ".join(repr(planned.name) for planned in tasks[:3])
+        others = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""
+        yield Finding(
+            configured(tasks[0], key),
+            f"{key} is set for {names}{others} now, and not after the apply.",
+            f"Set {key}, perhaps in the stage's table; or allow it: "
+            f'ignore = ["safeguard-removed:{key}"].',
+            tasks[0].name if len(tasks) == 1 else None,
+            name=key,
+        )
 
 
 RULES = (retention_shortened, attempts_lowered, account_changed, safeguard_removed)

@@ -11,6 +11,7 @@ from ucam_faas.tasks.policies import RetryPolicy, backoffs
 
 _OUTAGE_SECONDS = 60
 _MANY_ATTEMPTS = 10
+_BLOCKED_SECONDS = 6 * 3600
 _LONG_ENOUGH_SECONDS = 10
 """Between endless attempts."""
 
@@ -50,16 +51,24 @@ def _haste(retry: RetryPolicy, attempts: int | None) -> str:
 @rule(
     "ordered-blocked",
     why="A message that always fails holds back all later ones of its ordering key until it "
-    "expires.",
+    "becomes a dead letter or expires.",
 )
 def ordered_blocked(inputs: Inputs) -> Iterator[Finding]:
-    """Ordered messages without dead letters."""
+    """Ordered messages without dead letters, or with retries that take more than six hours."""
     for planned in inputs.receivers:
-        if planned.needs.ordered and planned.needs.max_attempts is None:
+        attempts = planned.needs.max_attempts
+        if not planned.needs.ordered:
+            continue
+        waits = 0.0 if attempts is None else sum(backoffs(planned.task.policy.retry, attempts - 1))
+        if attempts is None or waits > _BLOCKED_SECONDS:
+            text = (
+                "no dead letters (max_attempts=None)"
+                if attempts is None
+                else f"{attempts} attempts, with waits of {waits / 3600:.0f} hours together"
+            )
             yield Finding(
                 decorated(planned.task),
-                f"The task {planned.name!r} is ordered, and has no dead letters "
-                "(max_attempts=None).",
+                f"The task {planned.name!r} is ordered, and has {text}.",
                 "Limit the attempts, retry=RetryPolicy(max_attempts=…), so that a message that "
                 "fails makes way; or leave ordered=True out.",
                 planned.name,

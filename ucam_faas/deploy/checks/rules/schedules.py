@@ -10,11 +10,14 @@ from zoneinfo import ZoneInfo
 from ucam_faas.deploy.checks import clock_changes
 from ucam_faas.deploy.checks.inputs import Inputs, decorated
 from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.checks.rules.payloads import refuses
 from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.payloads import overlap
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.events.messages import TOPIC_PATH
-from ucam_faas.gcp import cron
+from ucam_faas.gcp import cron, filters
 from ucam_faas.gcp.cron import Times
+from ucam_faas.tasks.needs import full_topic
 from ucam_faas.tasks.triggers import Schedule
 
 YEARS_AHEAD = 10
@@ -181,4 +184,30 @@ def topic_elsewhere(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
-RULES = (either_day, skips_months, rare, skipped, repeated, coincide, topic_elsewhere)
+@rule("schedule-misread", why="It becomes a dead letter there, each time.")
+def misread(inputs: Inputs) -> Iterator[Finding]:
+    """A schedule whose message another task gets, too, and refuses."""
+    project = (inputs.plan and inputs.plan.project) or "-"
+    for planned, schedule, _ in _schedules(inputs):
+        topic = full_topic(planned.needs.topic or "", project)
+        for other in inputs.receivers if planned.gets_messages else ():
+            same = full_topic(other.needs.topic or "", project) == topic
+            if other is planned or not same or not _passes(other, schedule):
+                continue
+            known = overlap.clash(planned.payload, other.payload)  # a finding already
+            if known is None and refuses(other.task, schedule.data):
+                yield _finding(
+                    planned,
+                    schedule,
+                    f"sends a message to {planned.needs.topic!r}; and {other.name!r}, which reads "
+                    f"the topic, too, refuses it.",
+                    f"Give {planned.name!r} a topic of its own, or {other.name!r} a filter.",
+                )
+
+
+def _passes(planned: PlannedTask, schedule: Schedule) -> bool:
+    text = planned.needs.filter
+    return text is None or filters.parse(text)(schedule.attributes)
+
+
+RULES = (misread, either_day, skips_months, rare, skipped, repeated, coincide, topic_elsewhere)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ucam_faas.deploy.checks.inputs import Inputs
+from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.terraform.deployments import (
     SCHEDULE,
@@ -41,6 +41,7 @@ from ucam_faas.tasks.mounts import volume_of
 from ucam_faas.tasks.task import Kind
 
 _AGENT = "service-PROJECT_NUMBER@gcp-sa-pubsub.iam.gserviceaccount.com"
+_DEFAULT_ACCOUNTS = ("-compute@developer.gserviceaccount.com", "@appspot.gserviceaccount.com")
 _AUDIENCE = ("push_config", "oidc_token", "audience")
 _OIDC = ("push_config", "oidc_token", "service_account_email")
 
@@ -147,9 +148,17 @@ def _run_time(inputs: Inputs, deployment: Deployment) -> Any:
 @rule("default-account", why="It may change almost everything in the project.")
 def default_account(inputs: Inputs) -> Iterator[Finding]:
     """A task that runs as the project's default account."""
+    for planned in inputs.planned:
+        if str(planned.merged["service_account"]).endswith(_DEFAULT_ACCOUNTS):
+            yield Finding(
+                configured(planned, "service_account"),
+                f"The task {planned.name!r} runs as the project's default account.",
+                "Leave service_account out: Terraform makes an account for the task.",
+                planned.name,
+            )
     for deployment in deployments(inputs):
         account = _run_time(inputs, deployment)
-        if account is None or str(account).endswith("-compute@developer.gserviceaccount.com"):
+        if account is None or str(account).endswith(_DEFAULT_ACCOUNTS):
             yield Finding(
                 deployment.run.place,
                 f"{deployment.run.address} runs as the project's default account.",
