@@ -96,7 +96,7 @@ def test_a_plan_of_a_stage_is_not_to_be_overwritten_by_one_of_none(shop: Shop) -
     shop.edit(
         "ucam-faas.toml",
         "[task.count_orders]",
-        '[stage.test]\nproject = "my-test"\n[task.count_orders]',
+        '[stage.test]\nproject = "my-trial"\nignore = ["stage-mixed"]\n[task.count_orders]',
     )
     shop.plan("--stage", "production")
 
