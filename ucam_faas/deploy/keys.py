@@ -20,8 +20,11 @@ from ucam_faas.deploy.value_checks import (
     holds,
     matches,
     one_of,
+    shown,
 )
+from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import CPU_QUOTA, MAX_RETENTION_SECONDS, MIN_RETENTION_SECONDS
+from ucam_faas.gcp.regions import closest, is_region
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.option_table import OPTIONS, SUBSCRIPTION
 from ucam_faas.tasks.policies import check_topic, is_topic_name
@@ -36,7 +39,6 @@ _IS_PROJECT = matches(
     "([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]",
     "a project id: 6 to 30 lower-case letters, digits and -, a letter first",
 )
-_IS_REGION = matches("[a-z]+-[a-z]+[0-9]+", "a region, such as europe-west2")
 _INGRESS = {
     "all": "INGRESS_TRAFFIC_ALL",
     "internal": "INGRESS_TRAFFIC_INTERNAL_ONLY",
@@ -54,6 +56,15 @@ def _in_code(choices: Iterable[str]) -> str:
 
 def _terraform_vpc(vpc: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**vpc, "egress": _EGRESS.get(vpc.get("egress", ""))} if vpc else None
+
+
+def _check_region(region: Any) -> None:
+    if not isinstance(region, str) or not is_region(region):
+        like = closest(region) if isinstance(region, str) else None
+        hint = f". Did you mean {like}?" if like else ""
+        raise TaskDefinitionError(
+            f"expected a region, such as europe-west2; found {shown(region)}{hint}"
+        )
 
 
 _VPC_ACCESS = {
@@ -142,7 +153,7 @@ _CONFIGURATION = {
     "region": Option(
         doc="region of Cloud Run and Cloud Scheduler",
         takes="region",
-        check=_IS_REGION,
+        check=_check_region,
         configurable="for all tasks",
     ),
     "source": Option(
@@ -289,7 +300,7 @@ _CONFIGURATION = {
         doc="regions in which Pub/Sub may store the messages of its topics, dead letters among "
         "them",
         takes="regions",
-        check=_IS_REGION,
+        check=_check_region,
         merge="list",
         configurable="anywhere",
         terraform="allowed_persistence_regions",

@@ -49,7 +49,9 @@ def closest(name: str) -> str | None:
     """
     import difflib
 
-    like = difflib.get_close_matches(name.lower(), sorted(REGIONS), 1)
+    plain = re.sub("^eu-", "europe-", name.lower())  # as another cloud has them: eu-west-2
+    plain = re.sub("-(?=[0-9]+$)", "", plain)
+    like = difflib.get_close_matches(plain, sorted(REGIONS), 1)
     return like[0] if like else None
 
 

@@ -25,6 +25,7 @@ secrets = { TOKEN = "token" }
 environment = { EXPORTS_BUCKET = "exports", STAGE = "production" }
 memory = "1Gi"
 """
+_ONE_WITH_PROJECT = f'project = "my-project"\nregion = "europe-west2"\n\n{ONE}'
 THREE: Edit = (CONFIG, ONE, _THREE)
 """Three stages without a contradiction."""
 
@@ -198,6 +199,67 @@ STAGE_SEEDS = [
         (CONFIG, "[stage.test]"),
         ((CONFIG, ONE, f"{ONE}[stage.test]\n"),),
         says="The stages 'production' and 'test' are both in the project my-project",
+    ),
+    mixed(
+        "an audience of another stage",
+        "environment.API_AUDIENCE of the stage 'production' has 'test' in it",
+        three('"exports", STAGE', '"exports", API_AUDIENCE = "https://test.example", STAGE'),
+        at="API_AUDIENCE",
+    ),
+    mixed(
+        "a network of another stage's host project, for all",
+        f"vpc_access.network {IN_PRODUCTION} has 'test' in it",
+        THREE,
+        (
+            CONFIG,
+            "region =",
+            'vpc_access.network = "projects/net-test/global/networks/main"\nregion =',
+        ),
+        at="vpc_access.network",
+    ),
+    Seed(
+        "a stage without a project",
+        "stage-incomplete",
+        (CONFIG, "[stage.production]"),
+        (
+            (
+                CONFIG,
+                _ONE_WITH_PROJECT,
+                'region = "europe-west2"\n\n[stage.test]\nproject = "my-test"\n'
+                "[stage.production]\n",
+            ),
+        ),
+        says="The stage 'production' has no project",
+    ),
+    Seed(
+        "two names for production",
+        "stages-alike",
+        (CONFIG, "[stage.prod]"),
+        (three("[stage.test]", '[stage.prod]\nproject = "shop-x"\n[stage.test]'),),
+        says="The stage 'prod' is declared beside 'production'",
+    ),
+    Seed(
+        "two stages with one bucket of payloads",
+        "job-store-shared",
+        (CONFIG, "UCAM_FAAS_PAYLOADS"),
+        (
+            THREE,
+            (CONFIG, "region =", 'environment = { UCAM_FAAS_PAYLOADS = "gs://p" }\nregion ='),
+        ),
+        says="UCAM_FAAS_PAYLOADS of the stage 'production'",
+    ),
+    Seed(
+        "two users of one database",
+        "job-store-shared",
+        (CONFIG, "postgresql://b@"),
+        (
+            (
+                *THREE[:2],
+                THREE[2]
+                .replace('"exports",', '"e", UCAM_FAAS_JOB_STORE = "postgresql://a@db/jobs",')
+                .replace('"exports-test",', '"e", UCAM_FAAS_JOB_STORE = "postgresql://b@db/jobs",'),
+            ),
+        ),
     ),
     Seed(
         "two stages with one store of jobs",

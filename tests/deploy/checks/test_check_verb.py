@@ -76,6 +76,16 @@ def test_a_misspelt_table_of_a_stage_is_a_finding_at_its_line(shop: Shop) -> Non
     assert finding["line"] == shop.line("ucam-faas.toml", "[stage.prodction]")
 
 
+def test_the_code_of_another_stage_is_found(shop: Shop) -> None:
+    stages = '[stage.staging]\nproject = "shop-b"\n[stage.production]\nsource = "main_staging.py"\n'
+    shop.edit("ucam-faas.toml", "[stage.production]\n", stages)
+    shop.path("main.py").rename(shop.path("main_staging.py"))
+
+    rules = [finding["rule"] for finding in shop.check("--stage", "production")]
+
+    assert rules == ["stage-mixed"]
+
+
 def test_an_error_that_prevents_a_plan_says_that_rules_were_skipped(shop: Shop) -> None:
     shop.edit("main.py", "def show_order", "def Pay_Back")
 

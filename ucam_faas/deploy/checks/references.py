@@ -14,7 +14,7 @@ _PROJECT = r"(?P<project>[^/\s:@'\"]+(?::[^/\s:@'\"]+)?)"
 _REGION = "(?P<location>[a-z]+-[a-z]+[0-9]+)"
 _FORMS = (
     re.compile(
-        rf"projects/{_PROJECT}/(?:(?:locations|regions)/(?P<location>[^/\s]+)/)?"
+        rf"projects/{_PROJECT}/(?:global/|(?:locations|regions)/(?P<location>[^/\s]+)/)?"
         r"(?P<kind>[A-Za-z]+)/(?P<name>[^\s'\"&?]+)"
     ),
     re.compile(
@@ -72,12 +72,17 @@ class Reference:
     @property
     def option(self) -> str:
         """The option, as messages show it."""
-        return shown(self.path)
+        return shown(self.path, self.text)
 
 
-def shown(path: KeyPath) -> str:
+def shown(path: KeyPath, text: str) -> str:
     """Return an option as messages show it: `vpc_access.connector`; of a list, its name."""
-    return ".".join(part for part in path if "/" not in part and "@" not in part)
+    return ".".join(option_of(path, text))
+
+
+def option_of(path: KeyPath, text: str) -> KeyPath:
+    """Return the path of an option: of an item of a list, that of the list."""
+    return path[:-1] if len(path) > 1 and path[-1] == text else path
 
 
 def texts_of(planned: PlannedTask) -> Iterator[tuple[KeyPath, str]]:

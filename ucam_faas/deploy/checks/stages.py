@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ucam_faas.deploy.checks.inputs import Inputs
-from ucam_faas.deploy.checks.references import texts_of
+from ucam_faas.deploy.checks.references import option_of, texts_of
 from ucam_faas.deploy.config_file import KeyPath, header_of
-from ucam_faas.deploy.problems import STAGE
+from ucam_faas.deploy.problems import STAGE, stages
 from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 
 _PRODUCTION = {"production", "prod", "prd", "live"}
@@ -28,12 +28,14 @@ class Stage:
     """A stage of the configuration, beside the others.
 
     Args:
-        others: by name.
+        others: those of the same tasks, by name.
+        names: of all other stages.
     """
 
     name: str
     plan: Plan
     others: Mapping[str, Plan]
+    names: Sequence[str]
 
     @property
     def is_production(self) -> bool:
@@ -70,7 +72,7 @@ class Stage:
         plain = text.lower().replace(self.plan.project or "\n", "")
         if _find(plain, words_of(self.name)):
             return None
-        for other in self.others:
+        for other in self.names:
             if match := _find(plain, words_of(other) - words_of(self.name)):
                 return other, match[0]
         return None
@@ -107,7 +109,8 @@ def stages_of(inputs: Inputs) -> Iterator[Stage]:
     for name, plan in inputs.stages.items():
         if inputs.stage in (None, name):
             others = {other: own for other, own in inputs.stages.items() if other != name}
-            yield Stage(name=name, plan=plan, others=others)
+            names = [other for other in stages(inputs.config) if other != name]
+            yield Stage(name=name, plan=plan, others=others, names=names)
 
 
 def words_of(stage: str) -> frozenset[str]:
@@ -119,11 +122,6 @@ def words_of(stage: str) -> frozenset[str]:
     name = stage.lower()
     usual = next((words for words in _USUAL if name in words), set[str]())
     return frozenset({name} | usual)
-
-
-def option_of(path: KeyPath, text: str) -> KeyPath:
-    """Return the path of an option: of an item of a list, that of the list."""
-    return path[:-1] if len(path) > 1 and path[-1] == text else path
 
 
 def _find(text: str, words: frozenset[str]) -> re.Match[str] | None:

@@ -12,6 +12,7 @@ from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.terraform.deployments import JOB, Deployment, deployments
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.terraform_variables import PlannedTask
+from ucam_faas.gcp import cron
 from ucam_faas.gcp.regions import AS_OF, REGIONS, closest, is_region, may_serve
 
 _BOUND = ("connector", "subnetwork", "key", "queue", "Cloud SQL instance", "image")
@@ -22,6 +23,11 @@ _NO_PROJECT = ("-", "_")
 _BY_NUMBER = ("secret", "notification channel")
 """Google itself names these with the project's number."""
 _WHOLE = re.compile(r"(?<![a-z0-9])[a-z]+-[a-z]+[0-9]+(?![a-z0-9])")
+_ZONE = re.compile("[a-z]+-[a-z]+[0-9]+-[a-z]")
+_OF_THE_TASK = {"REGION", "LOCATION", "GCP_REGION", "GOOGLE_CLOUD_REGION", "CLOUD_RUN_REGION"}
+"""Variables that hold the task's own region."""
+_AREA = re.compile("[A-Z][A-Za-z]+/[A-Za-z_+/-]+")
+"""A name of the time zone database: others of POSIX are rules, such as `GMT0BST`."""
 _COPY = re.compile(r"(?<![a-z])(backups?|copy|copies|mirror|replica|dr|standby)(?![a-z])")
 """Words of buckets that are meant to be elsewhere."""
 
@@ -43,15 +49,28 @@ def unknown(inputs: Inputs) -> Iterator[Finding]:
                     _fix(region),
                     planned.name,
                 )
+        for stored in planned.merged["allowed_persistence_regions"]:
+            if stored not in REGIONS:
+                yield Finding(
+                    configured(planned, "allowed_persistence_regions", stored),
+                    f"allowed_persistence_regions has {stored!r}.{_hint(stored)}",
+                    _fix(stored),
+                    planned.name,
+                )
         for thing in references_of(planned):
             location = thing.location
-            if location and is_region(location) and location not in REGIONS | {region}:
+            if location and _is_unknown(location) and location != region:
                 yield Finding(
                     configured(planned, *thing.path),
                     f"{thing.option}: {thing.text} is in {location!r}.{_hint(location)}",
                     _fix(location),
                     planned.name,
                 )
+
+
+def _is_unknown(location: str) -> bool:
+    """Return True if it is a zone, or a region that isn't known."""
+    return bool(_ZONE.fullmatch(location)) or (is_region(location) and location not in REGIONS)
 
 
 def _hint(region: str) -> str:
@@ -85,8 +104,21 @@ def differs(inputs: Inputs) -> Iterator[Finding]:
                     f"Use one in {region}.",
                     planned.name,
                 )
+        yield from _in_variables(planned)
     for deployment in deployments(inputs):
         yield from _in_terraform(deployment)
+
+
+def _in_variables(planned: PlannedTask) -> Iterator[Finding]:
+    region = planned.merged["region"]
+    for name, value in planned.merged["environment"].items():
+        if name in _OF_THE_TASK and region and is_region(value) and value != region:
+            yield Finding(
+                configured(planned, "environment", name),
+                f"{name} is {value}, and the task's region is {region}.",
+                f"Set it to {region}, or give it a name that says whose region it is.",
+                planned.name,
+            )
 
 
 def _elsewhere(thing: Reference, region: str) -> str | None:
@@ -96,7 +128,7 @@ def _elsewhere(thing: Reference, region: str) -> str | None:
     location = thing.location
     if thing.kind not in _BOUND or location is None or may_serve(location, region):
         return None
-    return None if is_region(location) and location not in REGIONS else location
+    return None if _is_unknown(location) else location
 
 
 def _location_of_bucket(thing: Reference, region: str) -> str | None:
@@ -142,20 +174,44 @@ def _in_terraform(deployment: Deployment) -> Iterator[Finding]:
 
 @rule("project-unusable", why="Google finds no such project: the apply, or the call, fails.")
 def project_unusable(inputs: Inputs) -> Iterator[Finding]:
-    """A name with a malformed project, or with a project's number in place of its id."""
+    """A name with a malformed or misspelt project, or with its number in place of its id."""
+    plans = [plan for plan in (inputs.plan, *inputs.stages.values()) if plan]
+    projects = {plan.project for plan in plans if plan.project}
     for planned in inputs.planned:
         for thing in references_of(planned):
-            if problem := _problem(thing):
+            if problem := _problem(thing, projects):
                 yield _of_project(planned, thing, problem)
 
 
-def _problem(thing: Reference) -> str | None:
+def _problem(thing: Reference, projects: set[str]) -> str | None:
     project = thing.project
-    if project is None or project in _NO_PROJECT or _ID.fullmatch(project):
+    if project is None or project in _NO_PROJECT or project in projects:
         return None
+    if _ID.fullmatch(project):
+        like = next((known for known in sorted(projects) if _is_misspelt(project, known)), None)
+        return f"did you mean {like!r}" if like else None
     if not project.isdecimal():
         return "expected a project id: 6 to 30 lower-case letters, digits and -, a letter first"
     return None if thing.kind in _BY_NUMBER else "that is a number; expected the project's id"
+
+
+def _is_misspelt(project: str, known: str) -> bool:
+    """Return True if a long word of an id has swapped, missing or doubled letters.
+
+    >>> _is_misspelt("uni-prodcution", "uni-production"), _is_misspelt("uni-course", "uni-courses")
+    (True, False)
+    """
+    words, right = project.split("-"), known.split("-")
+    pairs = [pair for pair in zip(words, right, strict=False) if pair[0] != pair[1]]
+    if len(words) != len(right) or len(pairs) != 1:
+        return False
+    word, other = pairs[0]
+    short, long = sorted((word, other), key=len)
+    same_ends = short[:1] == long[:1] and short[-1:] == long[-1:]
+    if len(short) < 5 or not same_ends or not (word + other).isalpha():
+        return False
+    one_less = any(long[:at] + long[at + 1 :] == short for at in range(1, len(long) - 1))
+    return sorted(word) == sorted(other) or one_less
 
 
 def _of_project(planned: PlannedTask, thing: Reference, problem: str) -> Finding:
@@ -167,4 +223,21 @@ def _of_project(planned: PlannedTask, thing: Reference, problem: str) -> Finding
     )
 
 
-RULES = (unknown, differs, project_unusable)
+@rule("time-zone-unknown", why="Times are in UTC, and no error says so.")
+def zone_unknown(inputs: Inputs) -> Iterator[Finding]:
+    """A variable `TZ` with a time zone that the time zone database lacks."""
+    for planned in inputs.planned:
+        name = planned.merged["environment"].get("TZ", "").removeprefix(":")
+        if _AREA.fullmatch(name):
+            try:
+                cron.read_zone(name)
+            except cron.ScheduleError as error:
+                yield Finding(
+                    configured(planned, "environment", "TZ"),
+                    f"TZ is {name!r}: {error}.",
+                    "Correct it.",
+                    planned.name,
+                )
+
+
+RULES = (unknown, differs, project_unusable, zone_unknown)

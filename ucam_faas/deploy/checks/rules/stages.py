@@ -11,16 +11,16 @@ from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.plan_changes import inventory_of
 from ucam_faas.deploy.checks.references import references_in, shown, texts_of
 from ucam_faas.deploy.checks.rule import rule
-from ucam_faas.deploy.checks.stages import Stage, stages_of
+from ucam_faas.deploy.checks.stages import Stage, stages_of, words_of
 from ucam_faas.deploy.checks.terraform.deployments import RUNS, targets
 from ucam_faas.deploy.config_file import KeyPath, header_of
 from ucam_faas.deploy.findings import Finding, Place
-from ucam_faas.deploy.job_places import STORE
-from ucam_faas.deploy.jobs import is_sweep, store_of
+from ucam_faas.deploy.job_places import PAYLOADS, QUEUE, STORE
+from ucam_faas.deploy.jobs import is_sweep
 from ucam_faas.deploy.problems import STAGE
 from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
 
-_NO_NAMES = {"ignore", "ingress", "log_level", "run_as", "source", "region", "memory"}
+_NO_NAMES = {"ignore", "ingress", "log_level", "run_as", "region", "memory"}
 """Options whose texts name nothing in the cloud."""
 _NAMES_A_STAGE = re.compile(r"(^|_)(env|environment|stage|deployment)$")
 """Variables and labels that hold a stage's name."""
@@ -32,9 +32,9 @@ _NEVER_OF_ALL = (
 )
 """Options with things that a stage has of its own, unlike topics."""
 _HOLDS_A_NAME = re.compile(
-    r"(^|_)(account|address|api|base|bucket|channel|collection|database|dataset|db|domain|dsn|"
-    r"endpoint|host|instance|key|project|queue|secret|server|service|socket|store|subscription|"
-    r"table|topic|uri|url)($|_)"
+    r"(^|_)(account|address|api|app|audience|base|bucket|callers|channel|collection|database|dataset|"
+    r"db|domain|dsn|email|endpoint|host|instance|issuer|key|origin|payloads|project|queue|secret|"
+    r"server|service|site|socket|store|subscription|table|topic|uri|url)($|_)"
 )
 """Variables that hold the name of a thing in the cloud."""
 _MADE: dict[Kind, str] = {
@@ -57,13 +57,13 @@ _WELL_KNOWN = (
 def mixed(inputs: Inputs) -> Iterator[Finding]:
     """A secret, topic, key, connector, account, bucket, channel or label of another stage."""
     for stage in stages_of(inputs):
-        for planned in stage.tasks_under("stage-mixed") if stage.others else ():
+        for planned in stage.tasks_under("stage-mixed") if stage.names else ():
             for path, text in texts_of(planned):
                 if path[0] not in _NO_NAMES and (why := _mixed(stage, planned, path, text)):
                     where = header_of((STAGE, stage.name))
                     yield Finding(
                         configured(planned, *path),
-                        f"{shown(path)} of the stage {stage.name!r} {why}.",
+                        f"{shown(path, text)} of the stage {stage.name!r} {why}.",
                         f"Set the stage's own value in {where}. If it is meant to be so, "
                         'ignore = ["stage-mixed"].',
                         planned.name,
@@ -102,8 +102,9 @@ def _texts_naming(value: object, project: str, own: str | None) -> Iterator[str]
         if value == project or _names_project(value, project, own):
             yield value
     elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts_naming(inner, project, own)
+        for name, inner in value.items():
+            if name != "image":  # one that was tested may be built in another stage's project
+                yield from _texts_naming(inner, project, own)
     elif isinstance(value, list):
         for inner in value:
             yield from _texts_naming(inner, project, own)
@@ -148,9 +149,13 @@ def _ends_with(path: KeyPath, text: str, word: str) -> bool:
     """Return True if a name for all stages ends with one's: of a thing, not of a topic."""
     if path[0] not in _NEVER_OF_ALL:
         return False
-    names = [thing.name for thing in references_in(text)] or [text.partition(":")[0]]
+    things = list(references_in(text))
+    names = [part for thing in things for part in (thing.name, thing.project) if part]
     ends = rf"[-_.]{re.escape(word)}$"
-    return any(re.search(ends, name.partition("/")[0].lower()) for name in names)
+    return any(
+        re.search(ends, name.partition("/")[0].lower())
+        for name in names or [text.partition(":")[0]]
+    )
 
 
 @rule(
@@ -195,37 +200,45 @@ def _place_of_project(inputs: Inputs, *names: str) -> Place:
 
 @rule(
     "job-store-shared",
-    why="Each stage claims, sweeps and removes the jobs of the other.",
+    why="Each stage claims and removes the jobs of the other, or fails to make what the other has.",
 )
 def store_shared(inputs: Inputs) -> Iterator[Finding]:
-    """Two stages with one store of jobs."""
+    """Two stages with one store of jobs, queue of delays or bucket of payloads."""
     for stage in stages_of(inputs):
         users = {
-            _store(planned, plan): name
+            place: name
             for name, plan in stage.others.items()
             for planned in plan.tasks
+            for place in _job_places(planned, plan)
         }
         for planned in stage.tasks_under("job-store-shared"):
-            store = _store(planned, stage.plan)
-            if store is not None and store in users:
-                option = "environment" if STORE in planned.merged["environment"] else "secrets"
-                yield Finding(
-                    configured(planned, option, STORE),
-                    f"{STORE} of the stage {stage.name!r} is also that of the stage "
-                    f"{users[store]!r}.",
-                    "Give each stage a database of its own.",
-                    planned.name,
-                )
+            for variable, place in _job_places(planned, stage.plan):
+                if (variable, place) in users:
+                    option = "secrets" if variable in planned.merged["secrets"] else "environment"
+                    yield Finding(
+                        configured(planned, option, variable),
+                        f"{variable} of the stage {stage.name!r} is also that of the stage "
+                        f"{users[variable, place]!r}.",
+                        "Give each stage its own.",
+                        planned.name,
+                    )
 
 
-def _store(planned: PlannedTask, plan: Plan) -> str | None:
-    """Return a task's store of jobs; None: it has none, or it is only a name in some project."""
-    store = store_of(planned.merged)
-    if store is None or store == "memory" or store.startswith("sqlite:"):
-        return None
-    if STORE in planned.merged["secrets"] and "/" not in store:
-        return f"projects/{plan.project}/secrets/{store}" if plan.project else None
-    return store
+def _job_places(planned: PlannedTask, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield the variable and the place of a task's jobs, without users and passwords.
+
+    A queue or bucket that exists elsewhere may be everyone's. A secret's short name is one of its
+    project.
+    """
+    secrets, existing = planned.merged["secrets"], planned.merged["existing_job_places"]
+    for variable in (STORE, QUEUE, PAYLOADS):
+        place = planned.merged["environment"].get(variable)
+        if variable in secrets and plan.project:
+            secret = secrets[variable]
+            place = secret if "/" in secret else f"projects/{plan.project}/secrets/{secret}"
+        is_shared = variable != STORE and place in existing
+        if place and not is_shared and not place.startswith(("memory", "sqlite:", "file:")):
+            yield variable, re.sub("//[^/@]*@", "//", place)
 
 
 @rule(
@@ -246,23 +259,41 @@ def protection_off(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
-@rule("stages-alike", why="The values of the misspelt one have no effect.")
+@rule("stages-alike", why="Some values are in the one and some in the other: neither has all.")
 def alike(inputs: Inputs) -> Iterator[Finding]:
-    """A stage whose name is almost that of another."""
-    import difflib
-
-    names = sorted(inputs.stages)
-    for name in names:
-        known = [other for other in names if other in _WELL_KNOWN and other != name]
-        like = difflib.get_close_matches(name, known, 1, 0.85)
-        is_number = bool(like) and name.strip("0123456789-_") in (like[0], *_WELL_KNOWN)
-        if like and not is_number:
+    """Two stages with almost one name, or with two names for the same."""
+    for first, second in itertools.combinations(sorted(inputs.stages), 2):
+        if _is_misspelt(first, second) or words_of(first) == words_of(second):
+            name, other = (first, second) if second in _WELL_KNOWN else (second, first)
             yield Finding(
                 Place.of(inputs.config.origin((STAGE, name))),
-                f"The stage {name!r} is declared beside {like[0]!r}.",
-                f"Correct it to {header_of((*inputs.config.prefix, STAGE, like[0]))}, or give it a "
-                "name that isn't almost the other's.",
+                f"The stage {name!r} is declared beside {other!r}.",
+                f"Correct it to {header_of((*inputs.config.prefix, STAGE, other))}, or give it a "
+                "name of its own.",
             )
 
 
-RULES = (mixed, collide, store_shared, protection_off, alike)
+def _is_misspelt(*names: str) -> bool:
+    """Return True if one of two names is almost the other, which is a usual one."""
+    import difflib
+
+    numbered = any(name.strip("0123456789-_") in names for name in names if name[-1:].isdigit())
+    ratio = difflib.SequenceMatcher(None, names[0], names[1]).ratio()
+    return bool({*names} & {*_WELL_KNOWN}) and ratio >= 0.85 and not numbered
+
+
+@rule("stage-incomplete", why="Its plan is for no project: Terraform asks, or takes any.")
+def incomplete(inputs: Inputs) -> Iterator[Finding]:
+    """A stage without a project, beside others that have one."""
+    if not any(plan.project for plan in inputs.stages.values()):
+        return
+    for stage in stages_of(inputs):
+        if stage.plan.project is None:
+            yield Finding(
+                Place.of(inputs.config.origin((STAGE, stage.name))),
+                f"The stage {stage.name!r} has no project.",
+                f"Write project = … in {header_of((*inputs.config.prefix, STAGE, stage.name))}.",
+            )
+
+
+RULES = (mixed, collide, store_shared, protection_off, alike, incomplete)
