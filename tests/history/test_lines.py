@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ucam_faas.history.events import End, Logged, pack, unpack
 from ucam_faas.history.lines import row_of_line
 from ucam_faas.logs.records import record_of
@@ -53,6 +55,19 @@ def test_a_value_of_any_type_is_packed_as_its_text() -> None:
     ((event,), _) = unpack(pack([Logged(0.0, "INFO", Path("a/file"))]))  # type: ignore[arg-type]
 
     assert event == Logged(0.0, "INFO", "a/file")
+
+
+@pytest.mark.parametrize("length", [1, 3, 8, 20, 90])
+@pytest.mark.parametrize("between", [b"", b"\xff" * 1000, b"\xf8\xf9\xfa\xfb" * 100])
+def test_what_is_no_line_is_skipped(length: int, between: bytes) -> None:
+    """A process was killed while it wrote."""
+    broken = pack([Logged(0.0, "INFO", "never whole " * 10)])[:length]
+    lines = b"".join(pack([Logged(0.0, "INFO", f"line {number}")]) for number in range(9))
+
+    events, size = unpack(broken + between + lines)
+
+    assert [event.message for event in events] == [f"line {number}" for number in range(9)]
+    assert size == len(broken + between + lines)
 
 
 def test_what_an_end_has_beyond_the_usual_is_in_its_fields() -> None:

@@ -192,21 +192,19 @@ def test_a_value_that_cannot_be_written_loses_its_batch_alone(tmp_path: Path) ->
     ]
 
 
-@pytest.mark.parametrize("rest", [b"", b"\xff" * 100], ids=["half a line", "and others after it"])
-def test_a_process_that_stopped_within_a_line_stops_no_other(tmp_path: Path, rest: bytes) -> None:
+def test_lines_after_one_that_broke_off_are_recorded(tmp_path: Path) -> None:
     """Workers share a descriptor, and may be killed at any time."""
     path, told = tmp_path / "history.sqlite3", list[str]()
-    frame = pack([Logged(history.BEGIN, "INFO", "never whole " * 10)])
+    lines = [pack([Logged(history.BEGIN, "INFO", f"line {number}")]) for number in range(100)]
 
     with recorder(path, told) as recording, closing(History(path)) as reader:
         with recording.lines() as descriptor:
-            os.write(descriptor, frame[:-100] + rest)
-        recording.put(history.published("1"))
-        wait_until(lambda: reader.last_seq() == 1, "it is written")
+            os.write(descriptor, lines[0] + lines[1][:-20] + b"".join(lines[2:]))
+        wait_until(lambda: reader.last_seq() == 99, "they are written")
 
+        texts = [event.text for event in reader.stream(0)]
+        assert texts == [f"INFO line {number}" for number in range(100) if number != 1]
     assert told == []
-    with closing(History(path)) as reader:
-        assert [row.id for row in reader.messages()] == ["1"]
 
 
 def in_this_process(path: Path, tell: Callable[[sqlite3.Connection, str], None]) -> socket.socket:

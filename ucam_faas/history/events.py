@@ -180,9 +180,11 @@ and the garbage collector follows it; a plain one of plain values it lets go.
 """
 
 
-HEAD = struct.Struct("!I")
-"""Of a frame: the length of its content."""
-MOST_BYTES = 1 << 30
+_HEAD = struct.Struct("!4sI")
+"""Of a frame: the mark, and the length of its content."""
+_MARK = b"\xf8\xf9\xfa\xfb"
+"""Begins a frame; no text in UTF-8 has such bytes."""
+_MOST_BYTES = 1 << 30
 """Of a frame: no process packs more at once."""
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")
 
@@ -194,7 +196,12 @@ def pack(events: Iterable[Event | Row]) -> bytes:
         content = marshal.dumps(rows)
     except ValueError:  # such as a reason that is a member of a StrEnum
         content = marshal.dumps(_plain(rows))
-    return HEAD.pack(len(content)) + content
+    return frame(content)
+
+
+def frame(content: bytes = b"") -> bytes:
+    """Return a frame; one without content comes with a descriptor."""
+    return _HEAD.pack(_MARK, len(content)) + content
 
 
 def row_of(event: Event) -> Row:
@@ -207,32 +214,42 @@ def row_of(event: Event) -> Row:
 def unpack(frames: bytes | bytearray) -> tuple[list[Event], int]:
     """Return the events of whole frames, and how many bytes these have.
 
-    Raises:
-        ValueError: they aren't frames.
+    A process that is killed in the middle of a frame may share its descriptor with others: what
+    isn't a frame is skipped, up to the next mark.
     """
     events: list[Event] = []
     start, end = 0, len(frames)
     view = memoryview(frames)
-    while end - start >= HEAD.size:
-        (length,) = HEAD.unpack_from(view, start)
-        if length > MOST_BYTES:
-            raise ValueError(f"a frame of {length} bytes")
-        if end - start - HEAD.size < length:
+    while end - start >= _HEAD.size:
+        mark, length = _HEAD.unpack_from(view, start)
+        is_frame = mark == _MARK and length <= _MOST_BYTES
+        if is_frame and end - start - _HEAD.size < length:
             break
-        start += HEAD.size
-        if length:  # else it came with a descriptor
-            content = view[start : start + length]
+        if is_frame:
+            content = view[start + _HEAD.size : start + _HEAD.size + length]
             try:
-                rows = marshal.loads(content)
-                if _SURROGATE.search(content):
-                    rows = _plain(rows)
-                events += [_event(*row) for row in rows]
-            except (EOFError, TypeError, IndexError) as error:
-                raise ValueError(f"a frame holds no events: {error}") from error
+                events += _events(content)
+            except (ValueError, EOFError, TypeError, IndexError):
+                is_frame = False
             content.release()
-        start += length
+        start = start + _HEAD.size + length if is_frame else _next_mark(frames, start)
     view.release()
     return events, start
+
+
+def _events(content: memoryview) -> list[Event]:
+    if not content:
+        return []
+    rows = marshal.loads(content)
+    if _SURROGATE.search(content):
+        rows = _plain(rows)
+    return [_event(*row) for row in rows]
+
+
+def _next_mark(frames: bytes | bytearray, start: int) -> int:
+    """Return where the next frame may begin."""
+    place = frames.find(_MARK, start + 1)
+    return place if place >= 0 else max(start + 1, len(frames) - len(_MARK) + 1)
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.history.events import HEAD, Dropped, Event, Row, pack
+from ucam_faas.history.events import Dropped, Event, Row, frame, pack
 from ucam_faas.history.lines import PAUSE_SECONDS
 
 WAITING_BYTES = 64_000_000
@@ -124,7 +124,7 @@ class Recorder:
             if self._turn.acquire(timeout=TURN_SECONDS):
                 with contextlib.suppress(OSError):  # the process has ended, or hangs
                     flags = socket.MSG_DONTWAIT
-                    socket.send_fds(self._socket, [HEAD.pack(0)], [ours.fileno()], flags)
+                    socket.send_fds(self._socket, [frame()], [ours.fileno()], flags)
                 self._turn.release()
             yield theirs.fileno()
 

@@ -65,11 +65,7 @@ class Inlet:
             content, descriptors = b"", []
         self.is_open = bool(content)
         self._content += content
-        try:
-            events, size = unpack(self._content)
-        except ValueError:  # a process that shares it was killed in the middle of a frame
-            self.is_open = False
-            return [], list(descriptors)
+        events, size = unpack(self._content)
         del self._content[:size]
         return events, list(descriptors)
 
