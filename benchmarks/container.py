@@ -91,25 +91,28 @@ def build(side: str, base: str) -> float:
         docker("build", *options, "--tag", image_of(side), name)
         task.write_text(f"{task.read_text()}\nCHANGED = True\n")
         docker("build", *options, "--tag", f"{image_of(side)}-changed", name)
-    layers = packed(f"{image_of(side)}-changed")
-    return sum(layers[digest] for digest in layers.keys() - packed(image_of(side)).keys()) / 1e3
+    return packed(f"{image_of(side)}-changed", set(digests(image_of(side)))) / 1e3
 
 
-def packed(image: str) -> dict[str, int]:
-    """The bytes of each layer as it is pushed, by the digest of its content."""
-    digests = json.loads(docker("image", "inspect", "--format={{json .RootFS.Layers}}", image))
+def digests(image: str) -> list[str]:
+    """The digests of the contents of an image's layers."""
+    layers: list[str] = json.loads(
+        docker("image", "inspect", "--format={{json .RootFS.Layers}}", image)
+    )
+    return layers
+
+
+def packed(image: str, there: set[str]) -> int:
+    """The bytes that a registry gets: the layers that aren't there, packed."""
     with tempfile.NamedTemporaryFile() as file:
         docker("save", "--output", file.name, image)
         with tarfile.open(file.name) as archive:
             manifest = archive.extractfile("manifest.json")
             assert manifest
             (described,) = json.load(manifest)
-            files = [archive.extractfile(name) for name in described["Layers"]]
-            return {
-                digest: len(gzip.compress(layer.read(), 6))
-                for digest, layer in zip(digests, files, strict=True)
-                if layer
-            }
+            layers = zip(digests(image), described["Layers"], strict=True)
+            missing = [archive.extractfile(name) for digest, name in layers if digest not in there]
+            return sum(len(gzip.compress(layer.read(), 6)) for layer in missing if layer)
 
 
 def megabytes(image: str) -> float:
