@@ -609,9 +609,9 @@ variable "topic_schema" {
   description = "Schema that Pub/Sub checks the messages of the task's topic by; it gets the topic's name. Of the topics with `create_topic`."
   default     = null
   type = object({
-    type       = string                   # `AVRO` or `PROTOCOL_BUFFER`.
-    definition = string                   # Definition of the schema, as text. A change is committed as a new revision.
-    encoding   = optional(string, "JSON") # Encoding of the messages: `JSON` or `BINARY`.
+    type       = string # `AVRO` or `PROTOCOL_BUFFER`.
+    definition = string # Definition of the schema, as text. A change is committed as a new revision.
+    encoding   = string # Encoding of the messages: `JSON` or `BINARY`.
   })
 
   validation {

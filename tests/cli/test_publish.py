@@ -654,6 +654,24 @@ def test_a_local_cloud_that_is_gone_is_an_error_that_says_so(
     assert "Is `ucam-faas dev` still running here" in line
 
 
+def test_a_message_that_the_schema_of_the_topic_refuses_says_why(
+    publish: Publish, sink: Sink
+) -> None:
+    info = "Could not validate …, last checked revision: revision_id=c7cfa2a8 failed with status: n"
+    error = {
+        "code": 400,
+        "message": "Invalid data in message: Message failed schema validation.",
+        "status": "INVALID_ARGUMENT",
+        "details": [{"reason": "INVALID_JSON_AVRO_MESSAGE", "metadata": {"revisionInfo": info}}],
+    }
+    sink.status = 400
+    sink.answer = json.dumps({"error": error}).encode()
+
+    line = error_of(publish("welcome", ADA))
+
+    assert line.endswith("Invalid data in message: Message failed schema validation: n.")
+
+
 def test_a_topic_that_does_not_exist_is_an_error_that_names_it(
     publish: Publish, sink: Sink
 ) -> None:

@@ -235,6 +235,22 @@ def test_each_task_receives_from_its_topic(shop: Project) -> None:
     }
 
 
+def test_a_channel_names_the_schema_of_its_topic(shop: Project) -> None:
+    shop.write("count.avsc", '"string"')
+    schema = 'topic_schema = { definition = "count.avsc", encoding = "JSON" }'
+    shop.write("ucam-faas.toml", f"{SETTINGS.strip()}\n{schema}\n")
+
+    channels = document(shop, "--stage", "production")["channels"]
+
+    settings = {
+        name: channel["bindings"]["googlepubsub"]["schemaSettings"]
+        for name, channel in channels.items()
+    }
+    name = "projects/my-project/schemas/add_up"
+    assert settings.pop("add_up") == {"encoding": "JSON", "name": name}
+    assert {each["name"] for each in settings.values()} == {""}
+
+
 def test_the_project_is_that_of_the_stage(shop: Project) -> None:
     channels = document(shop, "--stage", "production")["channels"]
 

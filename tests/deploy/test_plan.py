@@ -665,7 +665,7 @@ def test_a_topic_has_the_schema_of_a_task_that_reads_it(tmp_path: Path) -> None:
     (tmp_path / "order.proto").write_text(text := 'syntax = "proto3"; message Order {}')
     (tmp_path / "other.avsc").write_text('"string"')
     proto = '[task.one]\ntopic_schema = { definition = "order.proto", encoding = "BINARY" }'
-    avro = '[task.two]\ntopic_schema = { definition = "other.avsc" }'
+    avro = '[task.two]\ntopic_schema = { definition = "other.avsc", encoding = "JSON" }'
 
     plan = plan_in(tmp_path, *tasks, configuration=proto)
 
@@ -683,9 +683,10 @@ def test_a_topic_has_the_schema_of_a_task_that_reads_it(tmp_path: Path) -> None:
     ("schema", "reason"),
     [
         ('{ encoding = "JSON" }', "'one': definition: expected a .avsc or .proto file"),
-        ('{ definition = "missing.proto" }', "missing.proto cannot be read"),
-        ('{ definition = "bad.proto" }', "bad.proto isn't a schema: line 1: expected a message"),
-        ('{ definition = "bad.avsc" }', "bad.avsc isn't a schema"),
+        ('{ definition = "bad.proto" }', "'one': encoding: expected JSON or BINARY"),
+        ('{ definition = "no.proto", encoding = "JSON" }', "no.proto cannot be read"),
+        ('{ definition = "bad.proto", encoding = "JSON" }', "bad.proto isn't a schema: line 1: "),
+        ('{ definition = "bad.avsc", encoding = "JSON" }', "bad.avsc isn't a schema"),
     ],
 )
 def test_a_schema_that_cannot_be_used_is_refused(tmp_path: Path, schema: str, reason: str) -> None:

@@ -57,7 +57,8 @@ class Destination:
         try:
             return self.publisher.publish(topic, data, attributes, ordering_key=ordering_key)
         except PublishError as error:
-            raise PublishError(f"{error}. {self.hint}") from error
+            hint = "" if "INVALID_ARGUMENT" in str(error) else f" {self.hint}"
+            raise PublishError(f"{error}.{hint}") from error
 
 
 def find(

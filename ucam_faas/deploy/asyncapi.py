@@ -15,6 +15,7 @@ from typing import Any
 from ucam_faas.deploy import asyncapi_messages
 from ucam_faas.deploy.jobs import is_sweep
 from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
+from ucam_faas.deploy.topics import PlannedTopic
 from ucam_faas.events.messages import TOPIC_PATH
 from ucam_faas.tasks.payload_schemas import component_name
 
@@ -34,7 +35,7 @@ def document(plan: Plan, info: Mapping[str, str]) -> Object:
         plan: of a stage: its project is that of the topics.
         info: title and version, and a description if there is planned.
     """
-    made = _Document(plan.project or _PROJECT)
+    made = _Document(plan.project or _PROJECT, plan.topics)
     for planned in plan.tasks:
         if planned.gets_messages and not is_sweep(planned.task):
             made.add(planned)
@@ -55,6 +56,7 @@ def document(plan: Plan, info: Mapping[str, str]) -> Object:
 @dataclass(slots=True)
 class _Document:
     project: str
+    topics: Mapping[str, PlannedTopic]
     channels: dict[str, Object] = field(default_factory=dict)
     operations: dict[str, Object] = field(default_factory=dict)
     messages: dict[str, Object] = field(default_factory=dict)
@@ -110,13 +112,23 @@ class _Document:
             "address": address,
             "title": name,
             "bindings": {
-                "googlepubsub": {"bindingVersion": BINDING_VERSION, "schemaSettings": _NO_SCHEMA}
+                "googlepubsub": {
+                    "bindingVersion": BINDING_VERSION,
+                    "schemaSettings": self._schema_settings(topic),
+                }
             },
         }
         if _PROJECT in address:
             what = "The Google Cloud project that the tasks are deployed to."
             self.channels[channel]["parameters"] = {"project": {"description": what}}
         return channel
+
+    def _schema_settings(self, topic: str) -> Object:
+        planned = self.topics.get(topic)
+        if planned is None or planned.schema is None:
+            return _NO_SCHEMA
+        name = f"projects/{self.project}/schemas/{topic}"
+        return {"encoding": planned.schema.encoding, "name": name}
 
     def _message(self, planned: PlannedTask) -> str:
         """Return the name of a task's message; tasks that take the same have one of them."""

@@ -110,7 +110,7 @@ _TOPIC_SCHEMA = {
     ),
     "encoding": Option(
         doc="encoding of the messages",
-        takes="`JSON` (the default), `BINARY`",
+        takes=_in_code(("JSON", "BINARY")),
         check=one_of("JSON", "BINARY"),
     ),
 }

@@ -10,7 +10,7 @@ from typing import Any
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import merge_task
 from ucam_faas.emulator.schemas.compiling import compile_definition
-from ucam_faas.emulator.schemas.definitions import AVRO, JSON, PROTOCOL_BUFFER, DefinitionError
+from ucam_faas.emulator.schemas.definitions import AVRO, PROTOCOL_BUFFER, DefinitionError
 from ucam_faas.exceptions import ConfigurationError, MissingExtraError
 from ucam_faas.tasks.needs import TaskNeeds
 from ucam_faas.tasks.task import Task
@@ -51,6 +51,10 @@ def schema_of(task: str, table: Mapping[str, Any], folder: Path) -> TopicSchema 
     where = f"topic_schema of the task {task!r}"
     if name is None:
         raise ConfigurationError(f"{where}: definition: expected a .avsc or .proto file.")
+    if "encoding" not in table:
+        raise ConfigurationError(
+            f"{where}: encoding: expected JSON or BINARY, in which tasks publish protobuf messages."
+        )
     try:
         text = (folder / name).read_text()
     except (OSError, ValueError) as error:
@@ -62,7 +66,7 @@ def schema_of(task: str, table: Mapping[str, Any], folder: Path) -> TopicSchema 
         raise ConfigurationError(f"{where}: {name} isn't a schema: {error}.") from error
     except MissingExtraError:  # fastavro is for development; Pub/Sub checks the schema, too
         pass
-    return TopicSchema(type=kind, definition=text, encoding=table.get("encoding", JSON))
+    return TopicSchema(type=kind, definition=text, encoding=table["encoding"])
 
 
 def of_topics(

@@ -18,6 +18,8 @@ HEADERS = {"Content-Type": "application/json"}
 FAILURES = (OSError, HTTPException, ValueError)
 """The exceptions of a request that isn't answered."""
 LONGEST_REASON = 300
+_OF_SCHEMA = "revisionInfo"
+"""Where Pub/Sub says why a message doesn't follow the schema of its topic."""
 """Characters of the message of an error."""
 
 
@@ -118,6 +120,12 @@ def reason_of(status: int, answer: bytes) -> str:
     try:
         error = json.loads(answer)
         error = (error[0] if isinstance(error, list) else error)["error"]
-        return f"{error['status']}: {str(error['message'])[:LONGEST_REASON].rstrip('.')}"
-    except (ValueError, LookupError, TypeError):
+        why = "".join(
+            f": {detail['metadata'][_OF_SCHEMA].rpartition(' failed with status: ')[2]}"
+            for detail in error.get("details", ())
+            if _OF_SCHEMA in detail.get("metadata", {})
+        )
+        text = f"{str(error['message']).rstrip('.')}{why}"
+        return f"{error['status']}: {text[:LONGEST_REASON].rstrip('.')}"
+    except (ValueError, LookupError, TypeError, AttributeError):
         return f"HTTP status {status}"

@@ -62,7 +62,7 @@ variable "topics" {
     schema = optional(object({                               # Schema that Pub/Sub checks its messages by; it gets the topic's name.
       type       = string                                    # `AVRO` or `PROTOCOL_BUFFER`.
       definition = string                                    # Definition of the schema, as text. A change is committed as a new revision.
-      encoding   = optional(string, "JSON")                  # Encoding of the messages: `JSON` or `BINARY`.
+      encoding   = string                                    # Encoding of the messages: `JSON` or `BINARY`.
     }))
   }))
 
