@@ -143,6 +143,23 @@ def test_a_file_that_is_not_a_history_is_replaced(tmp_path: Path) -> None:
     assert told == [f"The history in {path} is broken, or of another version: a new one begins."]
 
 
+def test_a_file_with_damaged_pages_is_replaced(tmp_path: Path) -> None:
+    told: list[str] = []
+    path = tmp_path / "history.sqlite3"
+    with recorder(path, told) as recording:
+        recording.put(history.published("1"))
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * (path.stat().st_size - 8192))
+
+    with recorder(path, told) as recording:
+        recording.put(history.published("2"))
+
+    with closing(History(path)) as reader:
+        assert [row.id for row in reader.messages()] == ["2"]
+    assert told == [f"The history in {path} is broken, or of another version: a new one begins."]
+
+
 def test_a_file_that_cannot_be_made_is_told_once(tmp_path: Path) -> None:
     told: list[str] = []
     (tmp_path / "file").touch()

@@ -178,7 +178,7 @@ class Recording:
         try:
             work()
         except Exception as error:  # such as a full disk, or a number that SQLite can't hold
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in BROKEN:
+            if _is_of_broken_file(error):
                 raise
             self._to_index = False
             if not self._is_troubled:
@@ -218,15 +218,31 @@ def main(descriptor: int, path: Path, days: float, megabytes: float) -> None:
 
     try:
         with only_writer(path):
-            if not is_current(path):
+            if not (is_current(path) and _is_whole(path)):
                 tell(f"The history in {path} is broken, or of another version: a new one begins.")
                 remove(path)
             with contextlib.closing(open_for_writing(path)) as database:
                 Recording(database, Pruning(days, megabytes), tell).run(Inlet(channel))
     except (ConfigurationError, OSError, sqlite3.Error) as error:
         tell(f"There is no history from now on: {error}")
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in BROKEN:
+        if _is_of_broken_file(error):
             remove(path)  # the next session begins a new one
+
+
+def _is_whole(path: Path) -> bool:
+    """Return False for a file whose last rows can't be read."""
+    try:
+        with contextlib.closing(open_for_writing(path)) as database:
+            Ledger(database)
+    except sqlite3.DatabaseError as error:
+        if _is_of_broken_file(error):
+            return False
+        raise
+    return True
+
+
+def _is_of_broken_file(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in BROKEN
 
 
 if __name__ == "__main__":
