@@ -7,12 +7,13 @@ resource "google_cloud_run_v2_job" "this" {
   location            = var.region
   name                = var.name
   labels              = var.labels
+  annotations         = var.function.annotations
   deletion_protection = var.function.deletion_protection
 
   template {
     labels      = var.labels
-    task_count  = 1
-    parallelism = 1
+    task_count  = var.function.task_count
+    parallelism = coalesce(var.function.parallelism, var.function.task_count)
 
     template {
       service_account = local.run_time_email

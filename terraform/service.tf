@@ -7,7 +7,9 @@ resource "google_cloud_run_v2_service" "this" {
   location            = var.region
   name                = var.name
   labels              = var.labels
+  annotations         = var.function.annotations
   ingress             = var.function.ingress
+  custom_audiences    = var.function.custom_audiences
   deletion_protection = var.function.deletion_protection
 
   template {
@@ -33,7 +35,7 @@ resource "google_cloud_run_v2_service" "this" {
 
       resources {
         limits            = { cpu = var.function.cpu, memory = var.function.memory }
-        cpu_idle          = true
+        cpu_idle          = var.function.cpu_idle
         startup_cpu_boost = true
       }
 

@@ -74,6 +74,11 @@ variable "function" {
       bucket    = optional(string)         # Name of a bucket, without gs://.
       read_only = optional(bool, false)    # The task may only read the bucket.
     })), {})
+    cpu_idle            = optional(bool, true)       # An instance has its CPUs during requests only; with false always, at a cost.
+    custom_audiences    = optional(list(string), []) # Audiences of callers' tokens that Cloud Run takes beside the service's address.
+    annotations         = optional(map(string), {})  # Annotations of the service, worker pool or Cloud Run job, for tools of your own.
+    task_count          = optional(number, 1)        # Instances that each start of a Cloud Run job runs, each with a CLOUD_RUN_TASK_INDEX.
+    parallelism         = optional(number)           # The most instances of a Cloud Run job that run at a time. Default: `task_count`.
     publishes_to        = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
     invokers            = optional(list(string), []) # IAM members that may call the service or run the Cloud Run job, such as `group:team@example.org`.
     deletion_protection = optional(bool, true)       # Terraform refuses to delete the service, worker pool or Cloud Run job, its topics and its subscriptions.
@@ -230,6 +235,21 @@ variable "function" {
   validation {
     condition     = alltrue([for member in var.function.invokers : can(regex("^(allUsers|allAuthenticatedUsers|(user|group|serviceAccount|domain|principal|principalSet):.+)$", member))])
     error_message = "function.invokers: expected IAM members such as group:team@example.org; found ${join(", ", var.function.invokers)}."
+  }
+
+  validation {
+    condition     = var.function.cpu_idle || !can(regex("^(0|[0-9]+m)| ([1-4]?[0-9]{1,2}|50[0-9]|51[01])Mi", "${var.function.cpu} ${var.function.memory}"))
+    error_message = "function.cpu_idle: false needs at least one CPU and 512Mi of memory."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.function.annotations) : !can(regex("(googleapis[.]com|knative[.]dev)/", name))])
+    error_message = "function.annotations: those of Cloud Run itself have options; found ${join(", ", keys(var.function.annotations))}."
+  }
+
+  validation {
+    condition     = alltrue([for count in [var.function.task_count, coalesce(var.function.parallelism, 1)] : count >= 1 && count <= 10000 && floor(count) == count]) && coalesce(var.function.parallelism, 1) <= var.function.task_count
+    error_message = "function.task_count is ${var.function.task_count}, and function.parallelism ${coalesce(var.function.parallelism, var.function.task_count)}; expected 1 to 10000, and at most task_count at a time."
   }
 
   validation {

@@ -7,6 +7,7 @@ resource "google_cloud_run_v2_worker_pool" "this" {
   location            = var.region
   name                = var.name
   labels              = var.labels
+  annotations         = var.function.annotations
   deletion_protection = var.function.deletion_protection
 
   # With a larger max_instances an autoscaler sets the number of instances, and an apply leaves it alone.

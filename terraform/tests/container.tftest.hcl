@@ -358,3 +358,47 @@ run "warm_instances_raise_the_maximum" {
     error_message = "the maximum is at least the minimum"
   }
 }
+
+run "cpus_at_all_times_audiences_and_annotations" {
+  command = plan
+
+  variables {
+    function = {
+      container_image  = "image:1"
+      cpu_idle         = false
+      custom_audiences = ["https://orders.example.org"]
+      annotations      = { "example.org/owner" = "accounts" }
+    }
+  }
+
+  assert {
+    condition     = !google_cloud_run_v2_service.this[0].template[0].containers[0].resources[0].cpu_idle && google_cloud_run_v2_service.this[0].custom_audiences == tolist(["https://orders.example.org"]) && google_cloud_run_v2_service.this[0].annotations == tomap({ "example.org/owner" = "accounts" })
+    error_message = "the service is as asked for"
+  }
+}
+
+run "a_cloud_run_job_runs_in_parts" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", run_as = "cloud-run-job", task_count = 12 }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_job.this[0].template[0].task_count == 12 && google_cloud_run_v2_job.this[0].template[0].parallelism == 12
+    error_message = "all parts at a time, unless it is told otherwise"
+  }
+}
+
+run "a_cloud_run_job_runs_some_parts_at_a_time" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", run_as = "cloud-run-job", task_count = 12, parallelism = 4 }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_job.this[0].template[0].parallelism == 4
+    error_message = "at most four"
+  }
+}

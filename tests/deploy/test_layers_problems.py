@@ -37,6 +37,11 @@ EVERY_KEY = """
     kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
     dead_letter_archive = "my-archive"
     alert_channels = ["projects/p/notificationChannels/1"]
+    cpu_idle = true
+    custom_audiences = ["https://welcome.example.org"]
+    annotations = { "example.org/owner" = "post-room" }
+    task_count = 4
+    parallelism = 2
     cloud_sql = ["my-project:europe-west2:shop"]
     publishes_to = ["orders", "projects/p/topics/parcels"]
     environment = { MODE = "fast" }

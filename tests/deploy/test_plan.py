@@ -771,3 +771,44 @@ def test_secrets_are_named_and_not_read(tmp_path: Path, monkeypatch: pytest.Monk
     assert (
         json.loads(text)["tasks"]["send"]["function"]["secrets"]["API_KEY"]["secret"] == "api-key"
     )
+
+
+def test_only_a_cloud_run_job_has_parts(planned: Planned) -> None:
+    parts = "task_count = 12\nparallelism = 4"
+
+    job = planned(task_of(run_as="cloud-run-job"), parts)["function"]
+
+    assert (job["task_count"], job["parallelism"]) == (12, 4)
+    assert "cpu_idle" not in job
+    for run_as in ("service", "worker"):
+        assert "task_count" not in planned(task_of(run_as=run_as), parts)["function"]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "problem"),
+    [
+        ("task_count = 2\nparallelism = 3", "parallelism=3 is more than task_count=2"),
+        ("cpu_idle = false\nmemory = '256Mi'", "cpu_idle=false needs at least one CPU and 512Mi"),
+        ("cpu_idle = false\ncpu = 0.5", "cpu_idle=false needs at least one CPU and 512Mi"),
+        ("annotations = { 'run.googleapis.com/x' = '1' }", "'run.googleapis.com/x' is Cloud Run's"),
+        ("[volumes]\n'/tmp' = '512Mi'", "memory='512Mi' has no room"),
+    ],
+)
+def test_options_that_cloud_run_refuses(planned: Planned, configuration: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        planned(task_of(), configuration)
+
+
+def test_volumes_and_files_are_planned(planned: Planned) -> None:
+    configuration = """
+        secrets = { "/etc/keys/api" = "api-key:3" }
+        volumes = { "/mnt/prices" = "gs://prices:ro", "/tmp" = "64Mi" }
+    """
+
+    function = planned(task_of(), configuration)["function"]
+
+    assert function["secrets"] == {"/etc/keys/api": {"secret": "api-key", "version": "3"}}
+    assert function["volumes"] == {
+        "/mnt/prices": {"bucket": "prices", "memory": None, "read_only": True},
+        "/tmp": {"bucket": None, "memory": "64Mi", "read_only": False},
+    }

@@ -32,6 +32,9 @@ SERVICE: dict[str, Any] = {
             "/etc/keys/new.pem": {"secret": "signing-key"},
             "/etc/keys/old.pem": {"secret": "signing-key", "version": "1"},
         },
+        "cpu_idle": False,
+        "custom_audiences": ["https://orders.example.org"],
+        "annotations": {"example.org/owner": "accounts"},
         "volumes": {
             "/mnt/scratch": {"memory": "128Mi"},
             "/mnt/reports": {"bucket": "my-reports"},
@@ -91,6 +94,9 @@ JOB: dict[str, Any] = {
         "timeout_seconds": 7200,
         "secrets": {"API_KEY": {"secret": "api-key"}},
         "cloud_sql": ["my-project:europe-west2:shop"],
+        "annotations": {"example.org/owner": "accounts"},
+        "task_count": 12,
+        "parallelism": 4,
         "publishes_to": ["reports"],
     },
     "triggers": {

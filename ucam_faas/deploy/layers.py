@@ -15,6 +15,7 @@ from typing import Any
 
 from ucam_faas.deploy import config_file
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin
+from ucam_faas.deploy.container_keys import check_container
 from ucam_faas.deploy.keys import MAX_LABELS, keys
 from ucam_faas.deploy.problems import STAGE, TASK, Problem, ProblemsError, check_file, check_stage
 from ucam_faas.exceptions import TaskDefinitionError
@@ -148,6 +149,7 @@ def _problems(merged: Merged) -> Iterator[Problem]:
     try:
         check_together(merged.values)
         check_mounts(merged.values)
+        check_container(merged.values)
     except TaskDefinitionError as error:
         named = [name for name in merged.values if f"{name}=" in str(error)]
         yield _clash(merged, str(error).rstrip("."), [(name,) for name in named])

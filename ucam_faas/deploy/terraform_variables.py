@@ -23,7 +23,11 @@ FORMAT = 2
 
 Format 1, of before, doesn't state its version.
 """
-_WITHOUT_EFFECT = {"cloud-run-job": ("services", "requests"), "worker": ("calls", "requests")}
+_WITHOUT_EFFECT = {
+    "service": ("starts",),
+    "cloud-run-job": ("services", "requests"),
+    "worker": ("calls", "requests", "starts"),
+}
 """The `concerns` of the options that have no argument, by `run_as`."""
 
 
@@ -120,7 +124,7 @@ class PlannedTask:
         if jobs := self.jobs.to_json():
             variables["jobs"] = jobs
         for name, option in keys().items():
-            concerned = option.concerns not in _WITHOUT_EFFECT.get(self.task.run_as, ())
+            concerned = option.concerns not in _WITHOUT_EFFECT[self.task.run_as]
             if option.terraform and concerned and not option.computed:
                 _put(variables, option.terraform.split("."), self.argument(name))
         return variables

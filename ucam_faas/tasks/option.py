@@ -16,9 +16,10 @@ Configurable = Literal["anywhere", "for all tasks", "shown", "no"]
 """Whether the configuration may have an option: for all tasks and for one, or for all tasks only.
 The others are in the code only; "shown": `ucam-faas config` shows it.
 """
-Concerns = Literal["all", "calls", "services", "requests", "pushes"]
+Concerns = Literal["all", "calls", "services", "requests", "pushes", "starts"]
 """The tasks that an option affects: all, those that others may call or start, those that run on
-messages or requests, those that are served, or those with a subscription.
+messages or requests, those that are served, those with a subscription, or Cloud
+Run jobs.
 """
 
 

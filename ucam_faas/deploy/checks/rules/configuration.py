@@ -57,7 +57,7 @@ def _own_origin(planned: PlannedTask, key: str) -> Origin | None:
 def _kind(planned: PlannedTask) -> tuple[str, set[Concerns]]:
     """Return the kind of a task, and which options concern it."""
     if planned.is_cloud_run_job:
-        return "a Cloud Run job", {"all", "calls"}
+        return "a Cloud Run job", {"all", "calls", "starts"}
     if planned.is_worker:
         return "a worker pool", {"all", "services", "pushes"}
     if planned.gets_messages:

@@ -234,6 +234,10 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
         yield "the service account", account, planned.merged["service_account"]
     if run.type == JOB:
         yield "max_retries", run.get(*deployment.template, "max_retries"), planned.max_retries
+        count, at_a_time = (planned.merged[key] for key in ("task_count", "parallelism"))
+        yield "task_count", run.get("template", "task_count") or 1, count or 1
+        if at_a_time is not None:
+            yield "parallelism", run.get("template", "parallelism"), at_a_time
         return
     if run.type == POOL:
         least, most = (planned.merged[f"{name}_instances"] for name in ("min", "max"))
@@ -242,6 +246,10 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
             yield "the number of instances", is_there, least
         return
     yield "ingress", run.given("ingress", default=FROM_ANYWHERE), planned.argument("ingress")
+    for_requests = run.get("template", "containers", "resources", "cpu_idle")
+    yield "cpu_idle", for_requests in (None, True), planned.merged["cpu_idle"]
+    audiences = run.get("custom_audiences") or []
+    yield "custom_audiences", audiences, planned.merged["custom_audiences"]
     at_a_time = run.get("template", "max_instance_request_concurrency")
     yield "concurrency", at_a_time, planned.at_a_time
     size = (planned.merged[key] for key in ("cpu", "memory", "cpu_quota"))
