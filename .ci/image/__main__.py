@@ -24,36 +24,39 @@ def ours(wheel: str) -> None:
 
 
 def requirements() -> None:
-    """Install what the project depends on."""
+    """Install what the project depends on, and complete the layer of packages."""
     folders = [Path("/build/source"), Path("/build/beside")]
     try:
         wanted = dependencies.find(folders, packages.version_of_ours())
     except dependencies.Refusal as refusal:
         raise SystemExit(f"\n{refusal}") from refusal
-    if wanted is None:
-        return
-    print(f"Installing {wanted.origin.name}", flush=True)
-    packages.pip("install", "--no-compile", "--no-warn-conflicts", *wanted.arguments)
-    if (packages.site_packages() / "ucam_faas").exists():
-        raise SystemExit(
-            f"\n{wanted.origin.name} installs another ucam-faas than the image has. "
-            "Leave it out, or let it take the image's version."
-        )
+    if wanted:
+        print(f"Installing {wanted.origin.name}", flush=True)
+        packages.pip("install", "--no-compile", "--no-warn-conflicts", *wanted.arguments)
+        if (packages.site_packages() / "ucam_faas").exists():
+            raise SystemExit(
+                f"\n{wanted.origin.name} installs another ucam-faas than the image has. "
+                "Leave it out, or let it take the image's version."
+            )
+    _complete_packages()
+
+
+def _complete_packages() -> None:
     packages.check()
+    packages.compile_all(packages.site_packages())
+    layer = Path("/packages")
+    shutil.rmtree(layer, ignore_errors=True)
+    packages.lay_out(layer, packages.VENV)
 
 
 def code(source: str) -> None:
-    """Complete the layers of a collection."""
+    """Complete the layer of the code, and add the extra `worker` to that of packages."""
     code_files.tidy(source)
     can_pull = (packages.site_packages() / "google/pubsub_v1").exists()
     if code_files.has_workers() and not can_pull:
         packages.install_lock("worker.txt")
-        packages.check()
-    packages.compile_all(packages.site_packages())
+        _complete_packages()
     packages.compile_all(code_files.APP)
-    for layer in ("packages", "code"):
-        shutil.rmtree(f"/{layer}", ignore_errors=True)
-    packages.lay_out(Path("/packages"), packages.VENV)
     packages.lay_out(Path("/code"), code_files.APP)
 
 
