@@ -74,12 +74,16 @@ variable "function" {
       bucket    = optional(string)         # Name of a bucket, without gs://.
       read_only = optional(bool, false)    # The task may only read the bucket.
     })), {})
-    cpu_idle            = optional(bool, true)       # An instance has its CPUs during requests only; with false always, at a cost.
-    custom_audiences    = optional(list(string), []) # Audiences of callers' tokens that Cloud Run takes beside the service's address.
-    annotations         = optional(map(string), {})  # Annotations of the service, worker pool or Cloud Run job, for tools of your own.
-    task_count          = optional(number, 1)        # Instances that each start of a Cloud Run job runs, each with a CLOUD_RUN_TASK_INDEX.
-    parallelism         = optional(number)           # The most instances of a Cloud Run job that run at a time. Default: `task_count`.
-    publishes_to        = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
+    cpu_idle         = optional(bool, true)       # An instance has its CPUs during requests only; with false always, at a cost.
+    custom_audiences = optional(list(string), []) # Audiences of callers' tokens that Cloud Run takes beside the service's address.
+    annotations      = optional(map(string), {})  # Annotations of the service, worker pool or Cloud Run job, for tools of your own.
+    task_count       = optional(number, 1)        # Instances that each start of a Cloud Run job runs, each with a CLOUD_RUN_TASK_INDEX.
+    parallelism      = optional(number)           # The most instances of a Cloud Run job that run at a time. Default: `task_count`.
+    publishes_to     = optional(list(string), []) # Topics that the task may publish to: short names in this project, or `projects/P/topics/T`.
+    roles = optional(list(object({                # Further roles of the account that the task runs as, each on one resource.
+      role = string                               # Such as `roles/storage.objectUser`; on projects, only roles that exist on nothing smaller.
+      on   = string                               # `gs://B`, or the full name of a topic, subscription, secret, dataset, service, Cloud Run job, queue, key, service account or project: `projects/P/topics/T`.
+    })), [])
     invokers            = optional(list(string), []) # IAM members that may call the service or run the Cloud Run job, such as `group:team@example.org`.
     deletion_protection = optional(bool, true)       # Terraform refuses to delete the service, worker pool or Cloud Run job, its topics and its subscriptions.
     max_retries         = optional(number, 3)        # Cloud Run jobs: how often an execution that failed is run again.
@@ -225,6 +229,24 @@ variable "function" {
   validation {
     condition     = alltrue([for volume in values(var.function.volumes) : volume.bucket == null]) || !can(regex("^(0|[0-9]+m)| ([1-4]?[0-9]{1,2}|50[0-9]|51[01])Mi", "${var.function.cpu} ${var.function.memory}"))
     error_message = "function.volumes: a bucket needs at least one CPU and 512Mi of memory."
+  }
+
+  validation {
+    condition = alltrue([
+      for grant in var.function.roles :
+      can(regex("^(gs://[a-z0-9][a-z0-9._-]+|projects/[^/ ]+(/(topics|subscriptions|secrets|datasets)/[^/ ]+|/serviceAccounts/[^/ ]+@[^/ ]+|/locations/[^/ ]+/(services|jobs|queues|keyRings/[^/ ]+/cryptoKeys)/[^/ ]+)?)$", grant.on)) &&
+      can(regex("^(roles/[a-z][A-Za-z0-9.]+|(projects|organizations)/[^/]+/roles/[A-Za-z0-9_.]+)$", grant.role)) &&
+      !contains(["roles/owner", "roles/editor", "roles/viewer"], grant.role)
+    ])
+    error_message = "function.roles: expected roles on gs://B or on the full name of a topic, subscription, secret, dataset, service, Cloud Run job, queue, key, service account or project; found ${join(", ", [for grant in var.function.roles : "${grant.role} on ${grant.on}"])}."
+  }
+
+  validation {
+    condition = alltrue([
+      for grant in var.function.roles : contains(["roles/aiplatform.user", "roles/bigquery.jobUser", "roles/bigquery.readSessionUser", "roles/cloudprofiler.agent", "roles/cloudsql.instanceUser", "roles/cloudtrace.agent", "roles/cloudtranslate.user", "roles/dlp.user", "roles/documentai.apiUser", "roles/monitoring.metricWriter", "roles/telemetry.writer", "roles/workflows.invoker"], grant.role)
+      if can(regex("^projects/[^/]+$", grant.on))
+    ])
+    error_message = "function.roles: grant a role on the one resource that needs it. On projects, the module grants aiplatform.user, bigquery.jobUser, bigquery.readSessionUser, cloudprofiler.agent, cloudsql.instanceUser, cloudtrace.agent, cloudtranslate.user, dlp.user, documentai.apiUser, monitoring.metricWriter, telemetry.writer, workflows.invoker."
   }
 
   validation {

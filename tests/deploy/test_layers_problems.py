@@ -43,6 +43,7 @@ EVERY_KEY = """
     task_count = 4
     parallelism = 2
     cloud_sql = ["my-project:europe-west2:shop"]
+    roles = ["storage.objectUser on gs://reports", "cloudtrace.agent on projects/my-project"]
     publishes_to = ["orders", "projects/p/topics/parcels"]
     environment = { MODE = "fast" }
     secrets = { API_KEY = "api-key:3" }
@@ -178,6 +179,10 @@ def test_a_wrong_type_is_an_error_with_the_right_type(
         "message_retention_seconds = 2678401",
         "message_retention_seconds = true",
         "topic_retention_seconds = 599",
+        "roles = ['storage.objectUser']",
+        "roles = ['storage.objectUser on reports']",
+        "roles = ['storage.objectUser on projects/my-project']",
+        "roles = ['owner on gs://reports']",
         "alerting = { auto_close_seconds = 1799 }",
         "alerting = { auto_close_seconds = 604801 }",
         "alerting = { error_ratio = 1 }",

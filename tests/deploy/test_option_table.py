@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ucam_faas.deploy.checks.terraform.grants import OF_PROJECTS
 from ucam_faas.deploy.keys import keys
+from ucam_faas.deploy.roles import PROJECT_ROLES
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.option_table import OPTIONS
 
@@ -53,6 +55,16 @@ def test_an_option_has_one_default(path: str) -> None:
 
     if not option.computed and default is not None:
         assert INPUTS[path][0] == json.dumps(default)
+
+
+def test_the_roles_on_projects_exist_on_nothing_smaller_and_are_those_of_the_module() -> None:
+    roles = {f"roles/{role}" for role in PROJECT_ROLES}
+    variables = (ROOT / "terraform/variables.tf").read_text()
+
+    assert roles <= OF_PROJECTS
+    assert f"contains([{', '.join(map(json.dumps, (f'roles/{r}' for r in PROJECT_ROLES)))}]" in (
+        variables
+    )
 
 
 def test_each_option_has_a_documentation_line_and_its_values() -> None:

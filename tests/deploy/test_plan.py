@@ -598,6 +598,12 @@ def test_a_shared_topic_is_encrypted_if_one_of_its_tasks_is(tmp_path: Path) -> N
         )
 
 
+def test_a_role_is_on_one_resource(planned: Planned) -> None:
+    task = planned(task_of(), 'roles = ["storage.objectUser on gs://reports"]')
+
+    assert task["function"]["roles"] == [{"role": "roles/storage.objectUser", "on": "gs://reports"}]
+
+
 def test_alerts_are_made_where_monitoring_is_and_close_after_a_time(planned: Planned) -> None:
     channel = "projects/my-monitoring/notificationChannels/1"
 

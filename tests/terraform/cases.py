@@ -98,6 +98,24 @@ JOB: dict[str, Any] = {
         "task_count": 12,
         "parallelism": 4,
         "publishes_to": ["reports"],
+        "roles": [
+            {"role": f"roles/{role}", "on": on}
+            for role, on in (
+                ("storage.objectUser", "gs://reports"),
+                ("pubsub.viewer", "projects/my-project/topics/orders"),
+                ("pubsub.subscriber", "projects/other-project/subscriptions/orders"),
+                ("secretmanager.viewer", "projects/my-project/secrets/api-key"),
+                ("bigquery.dataEditor", "projects/my-project/datasets/sales"),
+                ("run.invoker", "projects/my-project/locations/europe-west2/services/shop"),
+                ("run.invoker", "projects/my-project/locations/europe-west2/jobs/count"),
+                ("cloudtasks.viewer", "projects/my-project/locations/europe-west2/queues/later"),
+                ("cloudkms.cryptoKeyDecrypter", KEY),
+                (
+                    "iam.serviceAccountTokenCreator",
+                    "projects/my-project/serviceAccounts/sign@my-project.iam.gserviceaccount.com",
+                ),
+            )
+        ],
     },
     "triggers": {
         "cron_schedules": {"yearly-report": {"schedule": "0 4 1 1 *", "time_zone": "Europe/London"}}

@@ -20,6 +20,8 @@ KINDS = {
     "google_secret_manager_secret_iam_member": ("secret", "secret_id"),
     "google_storage_bucket_iam_member": ("bucket", "bucket"),
     "google_cloud_tasks_queue_iam_member": ("queue", "name"),
+    "google_bigquery_dataset_iam_member": ("dataset", "dataset_id"),
+    "google_kms_crypto_key_iam_member": ("key", "crypto_key_id"),
 }
 """Grants on one resource: their type, the resource's kind, and the attribute that names it."""
 

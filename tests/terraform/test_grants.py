@@ -78,6 +78,16 @@ EXPECTED = {
         yearly-report-runtime   | pubsub.publisher             | topic reports
         yearly-report-runtime   | secretmanager.secretAccessor | secret api-key
         yearly-report-runtime   | cloudsql.client              | instance shop
+        yearly-report-runtime   | storage.objectUser           | bucket reports
+        yearly-report-runtime   | pubsub.viewer                | topic orders
+        yearly-report-runtime   | pubsub.subscriber            | subscription orders
+        yearly-report-runtime   | secretmanager.viewer         | secret api-key
+        yearly-report-runtime   | bigquery.dataEditor          | dataset sales
+        yearly-report-runtime   | run.invoker                  | service shop
+        yearly-report-runtime   | run.invoker                  | job count
+        yearly-report-runtime   | cloudtasks.viewer            | queue later
+        yearly-report-runtime   | cloudkms.cryptoKeyDecrypter  | key tasks
+        yearly-report-runtime   | TOKENS                       | account sign
     """),
     "long_running_job": grants("""
         yearly-report-scheduler | run.invoker | job yearly-report

@@ -12,6 +12,7 @@ from typing import Any
 
 from ucam_faas.config import Settings
 from ucam_faas.deploy.container_keys import CONTAINER
+from ucam_faas.deploy.roles import check_role, in_terraform
 from ucam_faas.deploy.value_checks import (
     IS_SWITCH,
     IS_TABLE,
@@ -247,6 +248,15 @@ _CONFIGURATION = {
         configurable="anywhere",
         terraform="function.publishes_to",
         computed=True,
+    ),
+    "roles": Option(
+        doc="further roles of the account that the task runs as, each on one resource",
+        takes="`ROLE on RESOURCE`, such as `storage.objectUser on gs://reports`",
+        check=check_role,
+        merge="list",
+        configurable="anywhere",
+        terraform="function.roles",
+        express=in_terraform,
     ),
     "log_level": Option(
         doc=_LEVEL.metadata["doc"],

@@ -501,6 +501,17 @@ GRANTS = [
         made=True,
     ),
     TerraformSeed(
+        "no grant of a role of the configuration",
+        "role-refused",
+        (
+            drop(
+                f"{PAY}google_bigquery_dataset_iam_member.role"
+                '["roles/bigquery.dataEditor on projects/my-project/datasets/refunds"]'
+            ),
+        ),
+        says="roles/bigquery.dataEditor on projects/my-project/datasets/refunds",
+    ),
+    TerraformSeed(
         "no sockets of Cloud SQL",
         "terraform-differs",
         (put(f"{PAY}{SERVICE}", "template", "volumes", value=[]),),

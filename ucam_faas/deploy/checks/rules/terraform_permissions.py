@@ -37,6 +37,7 @@ from ucam_faas.deploy.checks.terraform.grants import (
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, TerraformPlan, email_of
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.job_places import JobPlaces
+from ucam_faas.deploy.roles import kind_of, parse
 from ucam_faas.tasks.mounts import volume_of
 from ucam_faas.tasks.task import Kind
 
@@ -283,6 +284,16 @@ def volume_refused(inputs: Inputs) -> Iterator[Finding]:
                 yield _grant(deployment.run, _who(account), CLOUD_SQL[0], on, task)
 
 
+@rule("role-refused", why="The task's calls are refused at run time.")
+def role_refused(inputs: Inputs) -> Iterator[Finding]:
+    """A role of the configuration that the task's account lacks."""
+    for deployment, account in _own_accounts(inputs):
+        for role, on in map(parse, deployment.planned.merged["roles"]):
+            if not _given(inputs, kind_of(on) or "", on, (role,), account):
+                task = deployment.planned.name
+                yield _grant(deployment.run, _who(account), role, on, task)
+
+
 @rule("schedule-refused", why="Cloud Scheduler is answered 403, and the Cloud Run job never runs.")
 def schedule_refused(inputs: Inputs) -> Iterator[Finding]:
     """A schedule whose account may not run the Cloud Run job."""
@@ -373,6 +384,7 @@ RULES = (
     publish_refused,
     jobs_refused,
     volume_refused,
+    role_refused,
     schedule_refused,
     granted_above,
     granted_to_all,

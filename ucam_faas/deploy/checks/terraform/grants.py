@@ -59,6 +59,8 @@ _ON = {
     "service_account": "service_account_id",
     "storage_bucket": "bucket",
     "cloud_tasks_queue": "name",
+    "bigquery_dataset": "dataset_id",
+    "kms_crypto_key": "crypto_key_id",
     **{kind: kind for kind in ABOVE},
 }
 _CONDITIONS = {
