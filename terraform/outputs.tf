@@ -3,6 +3,15 @@ output "name" {
   value       = var.name
 }
 
+output "id" {
+  description = "Id of the service, worker pool or Cloud Run job."
+  value = one(concat(
+    google_cloud_run_v2_service.this[*].id,
+    google_cloud_run_v2_worker_pool.this[*].id,
+    google_cloud_run_v2_job.this[*].id,
+  ))
+}
+
 output "service_uri" {
   description = "Address of the service; null for a worker pool or Cloud Run job."
   value       = one(google_cloud_run_v2_service.this[*].uri)

@@ -118,6 +118,57 @@ def test_kept_topics_and_their_messages_stay_when_their_last_task_goes(
     }
 
 
+STAGES = """
+region = "europe-west2"
+kept_topics = ["former"]
+[stage.test]
+project = "shop-test"
+[stage.staging]
+project = "shop-staging"
+[stage.production]
+project = "shop-live"
+alert_channels = ["projects/shop-live/notificationChannels/1"]
+"""
+
+
+@pytest.mark.parametrize("project", ["shop-test", "shop-staging", "shop-live"])
+def test_one_root_module_plans_each_of_three_stages_in_its_own_project(
+    terraform: MakeTerraform, tmp_path: Path, project: str
+) -> None:
+    (tmp_path / "ucam-faas.toml").write_text(STAGES)
+    stage = {"shop-live": "production"}.get(project, project.removeprefix("shop-"))
+    planned = make(list(tasks(5)), layers.read(tmp_path), stage).to_json()
+
+    plan = terraform(FOLDER).plan({**planned, "container_image": IMAGE})
+
+    projects = {
+        resource.values["project"] for resource in plan.resources if resource.values.get("project")
+    }
+    policies = plan.of("google_monitoring_alert_policy")
+    assert projects - {"other-project"} == {project}
+    assert bool(policies) == (stage == "production")
+
+
+def test_a_teams_own_extras_attach_to_the_ids_of_what_is_made(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    state = terraform(FOLDER).apply(variables_of(tmp_path, 4))
+
+    outputs = {name: output["value"] for name, output in state.json["values"]["outputs"].items()}
+
+    made = {resource.values.get("id") for resource in state.resources}
+    ids = [
+        *(task["id"] for task in outputs["tasks"].values()),
+        *outputs["topics"].values(),
+        *outputs["dead_letter_subscriptions"].values(),
+        *outputs["archive_subscriptions"].values(),
+    ]
+    assert set(ids) <= made
+    assert len(ids) > 10
+    emails = {resource.values.get("email") for resource in state.resources}
+    assert set(outputs["service_accounts"].values()) <= emails
+
+
 JOBS = """
 project = "my-project"
 region = "europe-west2"
