@@ -22,7 +22,7 @@ resource "google_cloud_run_v2_job" "this" {
       encryption_key  = var.kms_key
 
       containers {
-        image = var.function.container_image
+        image = local.image
 
         resources {
           limits = { cpu = var.function.cpu, memory = var.function.memory }
@@ -120,4 +120,9 @@ resource "google_cloud_run_v2_job" "this" {
 
   # Cloud Run checks that the account may read the secrets, and mounts the buckets when it starts an instance.
   depends_on = [google_secret_manager_secret_iam_member.run_time, google_project_iam_member.cloud_sql, google_storage_bucket_iam_member.volume]
+
+  # The name and version of the tool that deployed last, such as gcloud.
+  lifecycle {
+    ignore_changes = [client, client_version]
+  }
 }

@@ -26,7 +26,7 @@ resource "google_cloud_run_v2_service" "this" {
     }
 
     containers {
-      image = var.function.container_image
+      image = local.image
 
       ports {
         name           = "http1"
@@ -159,4 +159,9 @@ resource "google_cloud_run_v2_service" "this" {
 
   # Cloud Run checks that the account may read the secrets, and mounts the buckets when it starts an instance.
   depends_on = [google_secret_manager_secret_iam_member.run_time, google_project_iam_member.cloud_sql, google_storage_bucket_iam_member.volume]
+
+  # The name and version of the tool that deployed last, such as gcloud.
+  lifecycle {
+    ignore_changes = [client, client_version]
+  }
 }

@@ -48,7 +48,7 @@ variable "function" {
   description = "The container, and its settings."
   nullable    = false
   type = object({
-    container_image = string                      # Image that holds the tasks.
+    container_image = optional(string)            # Image that holds the tasks. None: the deployed image stays, because something else deploys it; the first apply needs one.
     target          = optional(string)            # Name of the task in the code, as `FUNCTION_TARGET`. None: the image knows.
     run_as          = optional(string, "service") # `service`: Pub/Sub pushes messages to it. `worker`: `ucam-faas worker` pulls them. `cloud-run-job`: a schedule or a person starts it, and it runs once to its end.
     memory          = optional(string, "512Mi")   # Memory of an instance.
@@ -90,8 +90,8 @@ variable "function" {
   })
 
   validation {
-    condition     = can(regex("^[^[:space:]]+$", var.function.container_image))
-    error_message = "function.container_image is \"${var.function.container_image}\"; expected an image such as europe-docker.pkg.dev/my-project/tasks/tasks:1.2.3."
+    condition     = var.function.container_image == null || can(regex("^[^[:space:]]+$", var.function.container_image))
+    error_message = "function.container_image is \"${coalesce(var.function.container_image, "null")}\"; expected an image such as europe-docker.pkg.dev/my-project/tasks/tasks:1.2.3."
   }
 
   validation {

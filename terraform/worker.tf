@@ -24,7 +24,7 @@ resource "google_cloud_run_v2_worker_pool" "this" {
     encryption_key  = var.kms_key
 
     containers {
-      image = var.function.container_image
+      image = local.image
       args  = ["worker"]
 
       resources {
@@ -148,4 +148,9 @@ resource "google_cloud_run_v2_worker_pool" "this" {
     google_pubsub_subscription_iam_member.pull,
     google_pubsub_subscription_iam_member.look_up,
   ]
+
+  # The name and version of the tool that deployed last, such as gcloud.
+  lifecycle {
+    ignore_changes = [client, client_version]
+  }
 }

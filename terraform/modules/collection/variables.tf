@@ -36,9 +36,9 @@ variable "region" {
 }
 
 variable "container_image" {
-  description = "Image that holds the tasks. It changes with each release, and is not in the plan's file."
+  description = "Image that holds the tasks. It changes with each release, and is not in the plan's file. None: each task's deployed image stays, because something else deploys it; the first apply of a task needs one."
   type        = string
-  nullable    = false
+  default     = null
 }
 
 variable "labels" {

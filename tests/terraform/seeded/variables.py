@@ -46,7 +46,12 @@ IN_VARIABLES = [
     wrong("capitals in the name", put("name", "Orders"), "name is"),
     wrong("the number of the project for its id", put("project", "123456789"), "project is"),
     wrong("a zone for a region", put("region", "europe-west2-a"), "region is"),
-    wrong("no image", drop("function.container_image"), "container_image"),
+    Fault(
+        what="no image of a task that isn't deployed",
+        variables=drop("function.container_image"),
+        layer=PLAN,
+        says="services/orders not found",
+    ),
     wrong("an unknown way to run", put("function.run_as", "function"), "run_as"),
     wrong("an amount of memory that is none", put("function.memory", "lots"), "memory"),
     wrong("three CPUs", put("function.cpu", "3"), "cpu"),

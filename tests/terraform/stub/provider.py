@@ -155,6 +155,12 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # generated without
         block = self._data_source(request.type_name)
         wanted = change_attributes(block, decode(request.config), _await)
         state = self._complete(f"data.{request.type_name}", block, wanted)
+        if request.type_name.startswith("google_cloud_run_v2_"):
+            there = self.cloud.resources.get((request.type_name, state["id"]))
+            if there is None:
+                error = to_error(f"{state['id']} not found")
+                return pb.ReadDataSource.Response(diagnostics=[error])
+            state |= {name: there[name] for name in state.keys() & there.keys()}
         return pb.ReadDataSource.Response(state=encode(state))
 
     def _resource(self, type_name: str) -> dict[str, Any]:
