@@ -15,7 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MODULES = [ROOT / "terraform", ROOT / "terraform/modules/collection"]
+MODULES = [
+    ROOT / "terraform",
+    ROOT / "terraform/modules/collection",
+    ROOT / "terraform/modules/domain",
+]
 
 _PART = re.compile(r"(<!-- generated: (inputs|outputs) -->\n).*?(<!-- end -->)", re.DOTALL)
 _BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}$', re.DOTALL | re.MULTILINE)

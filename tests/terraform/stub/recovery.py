@@ -19,6 +19,7 @@ from .schema import schema_of
 
 DATA = "data."
 _FILES = ("index.js", "index.d.ts")
+_PARTS = "index-structs"
 _VERSION = re.compile(r"providers/hashicorp/google/([\d.]+)/")
 
 
@@ -63,12 +64,23 @@ def _read(wheel: Path, folders: set[str]) -> Iterator[tuple[str, tuple[str, str]
         with archive.open(inner) as packed, tarfile.open(fileobj=packed, mode="r|gz") as files:
             for file in files:
                 _, _, folder, name, *rest = (*file.name.split("/"), "", "", "")
-                content = files.extractfile(file) if name in _FILES and not any(rest) else None
-                if content is not None and folder in folders:
-                    texts[folder, name] = content.read().decode()
+                if folder not in folders:
+                    continue
+                if name == _PARTS:  # the structures of a large resource are in files of their own
+                    name = next((index for index in _FILES if _is_part(rest[0], index)), "")
+                elif any(rest):
+                    continue
+                content = files.extractfile(file) if name in _FILES else None
+                if content is not None:
+                    text = texts.get((folder, name), "")
+                    texts[folder, name] = f"{text}{content.read().decode()}\n"
     for folder in folders:
         if (folder, _FILES[0]) in texts:
             yield folder, (texts[folder, _FILES[0]], texts[folder, _FILES[1]])
+
+
+def _is_part(name: str, index: str) -> bool:
+    return name.startswith("struct") and name.endswith(index.removeprefix("index"))
 
 
 def _schemas(
