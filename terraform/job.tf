@@ -22,7 +22,9 @@ resource "google_cloud_run_v2_job" "this" {
       encryption_key  = var.kms_key
 
       containers {
-        image = local.image
+        name       = length(var.function.sidecars) > 0 ? "task" : null
+        image      = local.image
+        depends_on = length(local.awaited_sidecars) > 0 ? local.awaited_sidecars : null
 
         resources {
           limits = { cpu = var.function.cpu, memory = var.function.memory }
@@ -54,6 +56,40 @@ resource "google_cloud_run_v2_job" "this" {
           content {
             name       = volume_mounts.key
             mount_path = volume_mounts.value.path
+          }
+        }
+      }
+
+      dynamic "containers" {
+        for_each = var.function.sidecars
+        content {
+          name  = containers.key
+          image = containers.value.image
+          args  = containers.value.args
+
+          resources {
+            limits = { cpu = containers.value.cpu, memory = containers.value.memory }
+          }
+
+          dynamic "env" {
+            for_each = containers.value.environment
+            content {
+              name  = env.key
+              value = env.value
+            }
+          }
+
+          # Ready when the port is open: in two minutes at most.
+          dynamic "startup_probe" {
+            for_each = containers.value.port[*]
+            content {
+              period_seconds    = 2
+              timeout_seconds   = 1
+              failure_threshold = 60
+              tcp_socket {
+                port = startup_probe.value
+              }
+            }
           }
         }
       }

@@ -122,6 +122,9 @@ locals {
     var.function.environment,
   )
 
+  # The task's container starts after these.
+  awaited_sidecars = [for name, sidecar in var.function.sidecars : name if sidecar.port != null]
+
   health_port = 8080 # of a worker pool
 
   # The ladder: the task's timeout <= Pub/Sub's wait <= Cloud Run's timeout. Ten seconds more, so that the task answers

@@ -26,7 +26,9 @@ resource "google_cloud_run_v2_service" "this" {
     }
 
     containers {
-      image = local.image
+      name       = length(var.function.sidecars) > 0 ? "task" : null
+      image      = local.image
+      depends_on = length(local.awaited_sidecars) > 0 ? local.awaited_sidecars : null
 
       ports {
         name           = "http1"
@@ -88,6 +90,42 @@ resource "google_cloud_run_v2_service" "this" {
         http_get {
           path = "/healthy"
           port = 8080
+        }
+      }
+    }
+
+    dynamic "containers" {
+      for_each = var.function.sidecars
+      content {
+        name  = containers.key
+        image = containers.value.image
+        args  = containers.value.args
+
+        resources {
+          limits            = { cpu = containers.value.cpu, memory = containers.value.memory }
+          cpu_idle          = var.function.cpu_idle
+          startup_cpu_boost = true
+        }
+
+        dynamic "env" {
+          for_each = containers.value.environment
+          content {
+            name  = env.key
+            value = env.value
+          }
+        }
+
+        # Ready when the port is open: in two minutes at most.
+        dynamic "startup_probe" {
+          for_each = containers.value.port[*]
+          content {
+            period_seconds    = 2
+            timeout_seconds   = 1
+            failure_threshold = 60
+            tcp_socket {
+              port = startup_probe.value
+            }
+          }
         }
       }
     }

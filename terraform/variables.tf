@@ -74,6 +74,14 @@ variable "function" {
       bucket    = optional(string)         # Name of a bucket, without gs://.
       read_only = optional(bool, false)    # The task may only read the bucket.
     })), {})
+    sidecars = optional(map(object({          # Containers beside the task's, by name: they share its network and its account.
+      image       = string                    # Image of the container.
+      args        = optional(list(string))    # Arguments of its command. None: the image's.
+      environment = optional(map(string), {}) # Environment variables that are not secret.
+      cpu         = optional(string, "1")     # CPUs of the container, beside the task's.
+      memory      = optional(string, "512Mi") # Memory of the container, beside the task's.
+      port        = optional(number)          # Port that it opens when it is ready: the task's container starts after that.
+    })), {})
     cpu_idle         = optional(bool, true)       # An instance has its CPUs during requests only; with false always, at a cost.
     custom_audiences = optional(list(string), []) # Audiences of callers' tokens that Cloud Run takes beside the service's address.
     annotations      = optional(map(string), {})  # Annotations of the service, worker pool or Cloud Run job, for tools of your own.
@@ -257,6 +265,21 @@ variable "function" {
   validation {
     condition     = alltrue([for member in var.function.invokers : can(regex("^(allUsers|allAuthenticatedUsers|(user|group|serviceAccount|domain|principal|principalSet):.+)$", member))])
     error_message = "function.invokers: expected IAM members such as group:team@example.org; found ${join(", ", var.function.invokers)}."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.function.sidecars) : can(regex("^[a-z]([-a-z0-9]{0,47}[a-z0-9])?$", name)) && name != "task"])
+    error_message = "function.sidecars: expected names of a-z, 0-9 and -, other than task; found ${join(", ", keys(var.function.sidecars))}."
+  }
+
+  validation {
+    condition     = length(var.function.sidecars) <= 9
+    error_message = "function.sidecars: Cloud Run runs at most 10 containers in an instance."
+  }
+
+  validation {
+    condition     = alltrue([for sidecar in values(var.function.sidecars) : try(sidecar.port >= 1 && sidecar.port <= 65535 && sidecar.port != 8080, sidecar.port == null)])
+    error_message = "function.sidecars: expected a port from 1 to 65535, other than the task's 8080."
   }
 
   validation {

@@ -24,8 +24,10 @@ resource "google_cloud_run_v2_worker_pool" "this" {
     encryption_key  = var.kms_key
 
     containers {
-      image = local.image
-      args  = ["worker"]
+      name       = length(var.function.sidecars) > 0 ? "task" : null
+      image      = local.image
+      depends_on = length(local.awaited_sidecars) > 0 ? local.awaited_sidecars : null
+      args       = ["worker"]
 
       resources {
         limits = { cpu = var.function.cpu, memory = var.function.memory }
@@ -69,6 +71,40 @@ resource "google_cloud_run_v2_worker_pool" "this" {
         http_get {
           path = "/ready"
           port = local.health_port
+        }
+      }
+    }
+
+    dynamic "containers" {
+      for_each = var.function.sidecars
+      content {
+        name  = containers.key
+        image = containers.value.image
+        args  = containers.value.args
+
+        resources {
+          limits = { cpu = containers.value.cpu, memory = containers.value.memory }
+        }
+
+        dynamic "env" {
+          for_each = containers.value.environment
+          content {
+            name  = env.key
+            value = env.value
+          }
+        }
+
+        # Ready when the port is open: in two minutes at most.
+        dynamic "startup_probe" {
+          for_each = containers.value.port[*]
+          content {
+            period_seconds    = 2
+            timeout_seconds   = 1
+            failure_threshold = 60
+            tcp_socket {
+              port = startup_probe.value
+            }
+          }
         }
       }
     }

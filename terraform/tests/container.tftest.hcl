@@ -402,3 +402,24 @@ run "a_cloud_run_job_runs_some_parts_at_a_time" {
     error_message = "at most four"
   }
 }
+
+run "sidecars_run_beside_the_task" {
+  command = plan
+
+  variables {
+    function = {
+      container_image = "image:1"
+      sidecars        = { proxy = { image = "proxy:1", port = 5433 }, collector = { image = "otel:1" } }
+    }
+  }
+
+  assert {
+    condition     = [for container in google_cloud_run_v2_service.this[0].template[0].containers : "${container.name} ${container.image} ${length(container.ports)}"] == ["task image:1 1", "collector otel:1 0", "proxy proxy:1 0"]
+    error_message = "the task's container comes first, and alone has a port for requests"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.this[0].template[0].containers[0].depends_on == tolist(["proxy"]) && google_cloud_run_v2_service.this[0].template[0].containers[2].startup_probe[0].tcp_socket[0].port == 5433
+    error_message = "the task waits for the port of the one that has one"
+  }
+}

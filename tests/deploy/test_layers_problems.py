@@ -51,6 +51,9 @@ EVERY_KEY = """
     invokers = ["group:team@example.org", "allUsers"]
     ignore = ["schedule-rare"]
 
+    [sidecars.proxy]
+    image = "proxy:1"
+
     [volumes]
     "/mnt/scratch" = "128Mi"
 

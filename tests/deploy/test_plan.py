@@ -818,3 +818,30 @@ def test_volumes_and_files_are_planned(planned: Planned) -> None:
         "/mnt/prices": {"bucket": "prices", "memory": None, "read_only": True},
         "/tmp": {"bucket": None, "memory": "64Mi", "read_only": False},
     }
+
+
+def test_sidecars_are_planned(planned: Planned) -> None:
+    configuration = """
+        [task.send.sidecars.proxy]
+        image = "proxy:1"
+        cpu = 1
+        port = 5433
+    """
+
+    function = planned(task_of(), configuration)["function"]
+
+    assert function["sidecars"] == {"proxy": {"image": "proxy:1", "cpu": "1", "port": 5433}}
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "problem"),
+    [
+        ("proxy = { args = [] }", "proxy: expected a table with an image"),
+        ("proxy = { image = 'p:1', imge = 1 }", "proxy has no key 'imge'"),
+        ("proxy = { image = 'p:1', port = 8080 }", "proxy.port: expected a port"),
+        ("task = { image = 'p:1' }", "other than task"),
+    ],
+)
+def test_sidecars_that_cannot_run(planned: Planned, sidecar: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        planned(task_of(), f"[sidecars]\n{sidecar}")

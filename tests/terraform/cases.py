@@ -32,6 +32,10 @@ SERVICE: dict[str, Any] = {
             "/etc/keys/new.pem": {"secret": "signing-key"},
             "/etc/keys/old.pem": {"secret": "signing-key", "version": "1"},
         },
+        "sidecars": {
+            "proxy": {"image": "proxy:1", "args": ["--quiet"], "port": 5433},
+            "collector": {"image": "otel:1", "environment": {"LEVEL": "warn"}, "cpu": "1"},
+        },
         "cpu_idle": False,
         "custom_audiences": ["https://orders.example.org"],
         "annotations": {"example.org/owner": "accounts"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ucam_faas.deploy.sidecars import check_sidecars, terraform_sidecars
 from ucam_faas.deploy.value_checks import IS_SWITCH, IS_TEXT, holds, matches
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.mounts import check_volumes, volume_of
@@ -72,6 +73,16 @@ CONTAINER = {
         configurable="anywhere",
         terraform="function.volumes",
         express=_terraform_volumes,
+    ),
+    "sidecars": Option(
+        doc="containers beside the task's, by name: they share its network and its account",
+        takes="name to a table of `image`, `args`, `environment`, `cpu` (default 1), `memory` "
+        "(default `512Mi`) and `port`, which it opens when it is ready: the task starts after that",
+        check=check_sidecars,
+        merge="map",
+        configurable="anywhere",
+        terraform="function.sidecars",
+        express=terraform_sidecars,
     ),
     "cpu_idle": Option(
         doc="an instance has its CPUs during requests only; with false always, at a cost",

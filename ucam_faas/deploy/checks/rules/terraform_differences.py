@@ -265,6 +265,10 @@ def _of_access(deployment: Deployment) -> Iterator[_Pair]:
     yield "cloud_sql", instances, sorted(planned.merged["cloud_sql"])
     for path, volume in planned.merged["volumes"].items():
         yield f"the volume {path}", deployment.mounts.get(path), volume
+    _, *beside = run.get(*deployment.template, "containers") or [None]
+    images = {container.get("name"): container.get("image") for container in beside}
+    for name, sidecar in planned.merged["sidecars"].items():
+        yield f"the image of the sidecar {name}", images.get(name), sidecar["image"]
     protected = run.given("deletion_protection", default=True)
     yield "deletion_protection", protected, planned.merged["deletion_protection"]
     if planned.merged["kms_key"]:
