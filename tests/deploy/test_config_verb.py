@@ -177,6 +177,28 @@ def test_a_source_may_be_a_module(project: Project) -> None:
     assert "welcome" in project.run("config").output
 
 
+def test_a_sidecar_and_a_volume_are_printed_with_their_lines(project: Project) -> None:
+    project.tasks("welcome")
+    project.write(
+        "ucam-faas.toml",
+        """
+        [task.welcome]
+        volumes = { "/mnt/prices" = "gs://prices:ro" }
+
+        [task.welcome.sidecars.proxy]
+        image = "proxy:1"
+        """,
+    )
+
+    lines = project.run("config", "welcome").output.splitlines()
+
+    (volume,) = [line for line in lines if line.startswith("volumes./mnt/prices")]
+    (sidecar,) = [line for line in lines if line.startswith("sidecars.proxy")]
+    assert "gs://prices:ro" in volume
+    assert "ucam-faas.toml:2 [task.welcome]" in volume
+    assert '{"image": "proxy:1"}' in sidecar
+
+
 # --- errors
 
 

@@ -91,7 +91,7 @@ def _rows(
             yield from ((".".join(at), item, str(merged.origin(*at, item))) for item in value)
         elif option.merge == "map":
             for name in sorted(value):
-                yield ".".join((*at, name)), value[name], str(merged.origin(*at, name))
+                yield ".".join((*at, name)), _shown(value[name]), str(merged.origin(*at, name))
         else:
             yield ".".join(at), _shown(value), str(merged.origin(*at))
 
