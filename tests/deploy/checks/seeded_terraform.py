@@ -121,6 +121,18 @@ def set_variable(address: str, name: str, value: str) -> Change:
     return change
 
 
+def set_second_image(address: str, image: str) -> Change:
+    """Set the image of a service's second container."""
+
+    def change(plan: Plan) -> None:
+        for module in modules(plan):
+            for resource in module.get("resources", []):
+                if resource["address"] == address:
+                    resource["values"]["template"][0]["containers"][1]["image"] = image
+
+    return change
+
+
 def plan_to(
     address: str,
     *actions: str,
@@ -516,6 +528,12 @@ GRANTS = [
         "terraform-differs",
         (put(f"{PAY}{SERVICE}", "template", "volumes", value=[]),),
         says="['my-project:europe-west2:refunds']",
+    ),
+    TerraformSeed(
+        "another image of a sidecar",
+        "terraform-differs",
+        (set_second_image(f"{PAY}{SERVICE}", "proxy:2"),),
+        says="the image of the sidecar proxy is 'proxy:2'",
     ),
     TerraformSeed(
         "no volumes",
