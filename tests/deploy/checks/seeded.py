@@ -166,6 +166,7 @@ CONFIGURATION = [
                 'name="count_orders-dead-letter",\n    filter=\'attributes',
             ),
             (CONFIG, "[task.pay_back]", "[task.count_orders-dead-letter]"),
+            (CONFIG, "task.pay_back.sidecars", "task.count_orders-dead-letter.sidecars"),
         ),
         planned=False,
         says="The subscription 'count_orders-dead-letter' would be that of",

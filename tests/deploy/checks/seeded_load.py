@@ -44,20 +44,19 @@ def {name}(bill: Bill) -> None:
     return CODE, "@ucam_faas.http(", code
 
 
-BILL = (CODE, "@ucam_faas.message_handler(message_type=Bill")
-OTHER_PAGE: Edit = (
-    CODE,
-    "@ucam_faas.raw_event(",
-    """@ucam_faas.http(path="/rooms", invokers=["group:team@example.org"])
-def show_rooms() -> str:
-    \"\"\"Show the rooms.\"\"\"
+def page(name: str, caller: str = '"group:team@example.org"') -> Edit:
+    """Add an HTTP task with a caller, or with none."""
+    code = f"""@ucam_faas.http(path="/{name}", invokers=[{caller}])
+def show_{name}() -> str:
+    \"\"\"Show a page.\"\"\"
     return ""
 
 
-@ucam_faas.raw_event(""",
-)
-"""An HTTP task with callers."""
+@ucam_faas.raw_event("""
+    return CODE, "@ucam_faas.raw_event(", code
 
+
+BILL = (CODE, "@ucam_faas.message_handler(message_type=Bill")
 HTTP = "@ucam_faas.http("
 IMPORT_OS = (CODE, "from datetime", "import os\nfrom datetime")
 REMIND = (CODE, '@ucam_faas.message_handler(topic="orders", schedule="0 9')
@@ -298,11 +297,11 @@ CALLERS = [
         says="has no callers (invokers), and the last plan had some",
     ),
     Seed(
-        "an HTTP task without callers beside one with some",
+        "the only HTTP task without callers, of three",
         "called-by-none",
         task("show_order"),
-        (OTHER_PAGE,),
-        says="has no callers (invokers), and other HTTP tasks have callers",
+        (page("rooms"), page("people")),
+        says="has no callers (invokers), and all other HTTP tasks have some",
     ),
     Seed(
         "an HTTP task that is open to the internet, and to no caller",

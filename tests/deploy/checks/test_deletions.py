@@ -38,7 +38,11 @@ ADVICE: dict[str, tuple[str, tuple[Edit, ...], str, tuple[str, ...]]] = {
     ),
     "another name": (
         "subscription-deleted",
-        ((CODE, "def pay_back", "def repay"), (CONFIG, "task.pay_back", "task.repay")),
+        (
+            (CODE, "def pay_back", "def repay"),
+            (CONFIG, "[task.pay_back]", "[task.repay]"),
+            (CONFIG, "task.pay_back.sidecars", "task.repay.sidecars"),
+        ),
         'If the task was renamed, keep its name in the cloud: name="pay_back".',
         (),
     ),

@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
 from .seeded import CLEAN_UP, CODE, CONFIG, COUNTED, LAST, Edit, schedule, setting, variable
-from .seeded_load import ACCOUNT, CHANNEL, KEY, TARGET_COUNT as TARGET, second
+from .seeded_load import ACCOUNT, CHANNEL, KEY, TARGET_COUNT as TARGET, page, second
 from .seeded_terraform import (
     CLEAN,
     CLEAN_SCHEDULE,
@@ -61,11 +61,7 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
     ),
     "the same account and channels as before": (
         setting("count_orders", f'service_account = "{ACCOUNT}"\nalert_channels = ["{CHANNEL}"]'),
-        (
-            LAST,
-            f'"service_account": null,\n        {TARGET}',
-            f'"service_account": "{ACCOUNT}", {TARGET}',
-        ),
+        (LAST, TARGET, f'{TARGET}, "service_account": "{ACCOUNT}"'),
     ),
     "no dead letters and a week's retention": NO_DEAD_LETTERS,
     "dead letters into a topic that another task reads": (
@@ -175,6 +171,12 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
         ),
     ),
     "an HTTP task for anyone": (setting("show_order", 'invokers = ["allUsers"]\ningress = "all"'),),
+    "one HTTP task that is opened": (page("rooms"),),
+    "two HTTP tasks that are opened, and two that are not": (
+        page("rooms"),
+        page("people"),
+        page("staff", ""),
+    ),
     "people and an account behind an internal ingress": (
         setting("show_order", 'invokers = ["user:ada@example.org", "group:team@example.org"]'),
     ),

@@ -10,7 +10,9 @@ import pytest
 
 from tests.terraform.attached import types_in
 from tests.terraform.cases import MODULE
-from ucam_faas.deploy.checks.terraform.identity import IDENTITIES
+from ucam_faas.deploy.checks.terraform.identity import IDENTITIES, pairs
+from ucam_faas.deploy.checks.terraform.resources import Resource, TerraformPlan
+from ucam_faas.deploy.findings import Place
 
 from . import edits
 from .deployment import IMAGE, PLAN, RELEASE, Deployment
@@ -77,6 +79,28 @@ def test_each_resource_of_the_modules_has_an_identity() -> None:
     made = {kind for kind in types_in(MODULE) if not kind.startswith("data.")}
 
     assert made <= IDENTITIES.keys()
+
+
+def test_a_grant_on_a_key_stays_the_same_only_on_the_same_ring() -> None:
+    old, new, other = (key_grant(at, ring) for at, ring in (("a", "r"), ("b", "r"), ("c", "other")))
+    plan = TerraformPlan(name="plan.json", directory=Path())
+
+    assert pairs([old], [new, other], plan) == [(old, new)]
+
+
+def key_grant(name: str, ring: str) -> Resource:
+    key = f"projects/p/locations/l/keyRings/{ring}/cryptoKeys/k"
+    kind = "google_kms_crypto_key_iam_member"
+    return Resource(
+        address=f"{kind}.{name}",
+        module="",
+        type=kind,
+        name=name,
+        values={"crypto_key_id": key, "role": "roles/viewer", "member": "user:ada@example.org"},
+        unknown={},
+        expressions={},
+        place=Place(),
+    )
 
 
 def test_blocks_are_only_appended(shop: Deployment) -> None:

@@ -75,7 +75,7 @@ IN_MEANING = [
     ),
     Fault(
         what="instances start without more CPU",
-        edits=change(SERVICE, "startup_cpu_boost = true", ""),
+        edits=change(SERVICE, "startup_cpu_boost = true\n      }", "}"),
         layer=MODULE_TESTS,
         says="container.tftest.hcl",
     ),

@@ -42,9 +42,10 @@ def _trigger(planned: PlannedTask) -> str:
 @rule("called-by-none", why="Cloud Run answers every request with 403 or 404.")
 def called_by_none(inputs: Inputs) -> Iterator[Finding]:
     """An HTTP task whose callers an internal ingress keeps out; or one without callers that was
-    opened or had some, or that is beside others with some."""
+    opened or had some, or that is the only one without."""
     https = [planned for planned in inputs.planned if planned.task.kind is Kind.HTTP]
-    others = any(planned.merged["invokers"] for planned in https)
+    # Of two, one may well be open and the other one not.
+    is_alone = len(https) > 2 and sum(not planned.merged["invokers"] for planned in https) == 1
     for planned in https:
         members, ingress = planned.merged["invokers"], planned.merged["ingress"]
         if members and ingress == "internal" and all(map(_is_person, members)):
@@ -63,7 +64,9 @@ def called_by_none(inputs: Inputs) -> Iterator[Finding]:
                 'Set ingress = "all"; or name callers inside the project\'s network.',
                 planned.name,
             )
-        reason = _expected(inputs, planned) or ("other HTTP tasks have callers" if others else "")
+        reason = _expected(inputs, planned) or (
+            "all other HTTP tasks have some" if is_alone else ""
+        )
         if not members and reason and not _is_granted(inputs, planned):
             yield Finding(
                 decorated(planned.task),

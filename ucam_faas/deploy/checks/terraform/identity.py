@@ -20,17 +20,28 @@ IDENTITIES = {
     "google_cloud_run_v2_worker_pool": ("project", "location", "name"),
     "google_cloud_scheduler_job": ("project", "region", "name"),
     "google_cloud_tasks_queue": ("project", "location", "name"),
+    "google_compute_backend_service": _NAME,
+    "google_compute_global_address": _NAME,
+    "google_compute_global_forwarding_rule": _NAME,
+    "google_compute_managed_ssl_certificate": _NAME,
+    "google_compute_region_network_endpoint_group": ("project", "region", "name"),
+    "google_compute_ssl_policy": _NAME,
+    "google_compute_target_https_proxy": _NAME,
+    "google_compute_url_map": _NAME,
     "google_firestore_database": _NAME,
     "google_firestore_field": ("project", "database", "collection", "field"),
     "google_firestore_index": ("project", "database", "collection", "fields"),
     "google_monitoring_alert_policy": ("project", "display_name"),
+    "google_pubsub_schema": _NAME,
     "google_pubsub_subscription": _NAME,
     "google_pubsub_topic": _NAME,
     "google_service_account": ("project", "account_id"),
     "google_storage_bucket": ("name",),
+    "google_bigquery_dataset_iam_member": ("project", "dataset_id", *_GRANT),
     "google_cloud_run_v2_job_iam_member": ("project", "location", "name", *_GRANT),
     "google_cloud_run_v2_service_iam_member": ("project", "location", "name", *_GRANT),
     "google_cloud_tasks_queue_iam_member": ("project", "location", "name", *_GRANT),
+    "google_kms_crypto_key_iam_member": ("crypto_key_id", *_GRANT),
     "google_project_iam_member": ("project", "condition", *_GRANT),
     "google_pubsub_subscription_iam_member": ("project", "subscription", *_GRANT),
     "google_pubsub_topic_iam_member": ("project", "topic", *_GRANT),
@@ -94,23 +105,26 @@ def _parts(resource: Resource, code: Resource | None, plan: TerraformPlan) -> li
         value: Any = resource.get(name)
         if value is UNKNOWN and name in _ACCOUNTS and code is not None:
             value = plan.account(code, name)
-        parts.append(_BLOCKS[name](value) if name in _BLOCKS and value else _short(value))
+        short = _SHORT.get(name, _last)
+        parts.append(short(value) if value else value)
     return parts
 
 
-def _short(value: Any) -> Any:
+def _last(value: Any) -> Any:
     """Return the last part of a name: some are full ones, in a state or in the code."""
     return re.split("[/:]", value)[-1] if isinstance(value, str) else value
 
 
-_BLOCKS: Mapping[str, Callable[[Any], Any]] = {
+_SHORT: Mapping[str, Callable[[Any], Any]] = {
     "condition": lambda blocks: blocks[0]["expression"],
+    # Two rings may have keys of one name.
+    "crypto_key_id": lambda name: name,
     # Firestore adds __name__ to an index.
     "fields": lambda blocks: [
         block["field_path"] for block in blocks if block["field_path"] != "__name__"
     ],
 }
-"""The identifying values in blocks."""
+"""How to shorten the parts that aren't names."""
 
 
 def _same(old: list[Any], new: list[Any]) -> bool:
