@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -26,6 +27,12 @@ for name in ("COLUMNS", "LINES"):
     # that tests start would format their output for the width of the developer's terminal.
     os.environ.pop(name, None)
     os.unsetenv(name)
+
+# Where they are ignored, as with nohup or in a shell's background, processes would inherit that.
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # gRPC's handlers of a fork end some forked processes with SIGSEGV while its threads work: those of
 # a test that forks, or of a subprocess that has another user, as PostgreSQL does.

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -74,8 +75,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     root.handlers = handlers
     root.setLevel(level)
     for name in sys.modules.keys() - modules.keys():
-        if name.partition(".")[0] != "ucam_faas":  # its classes must stay the same
+        if _is_in(tmp_path, sys.modules[name]):  # the classes of others must stay the same
             del sys.modules[name]
+
+
+def _is_in(folder: Path, module: ModuleType) -> bool:
+    places = [module.__dict__.get("__file__"), *module.__dict__.get("__path__", [])]
+    return any(place is not None and Path(place).is_relative_to(folder) for place in places)
 
 
 def payload_of(message_type: Any) -> dict[str, Any]:
