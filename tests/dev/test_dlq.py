@@ -149,8 +149,9 @@ def test_control_c_stops_a_replay_and_the_plan_goes_on_later(start_dev: StartDev
 
 
 def test_googles_letters_have_a_book_of_their_own_and_hide_their_values(
-    dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start_dev: StartDev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    dev = start_dev()
     dead_orders(dev, 2)
     google = Rest(f"127.0.0.1:{dev.rest.port}")
     monkeypatch.setattr(google_rest, "GoogleRest", lambda url, *_, **__: google)
@@ -170,7 +171,6 @@ def test_googles_letters_have_a_book_of_their_own_and_hide_their_values(
     assert "store: 1 message goes to store-inbox" in planned
     assert "revealed" in run("journal").stdout
     assert (tmp_path / ".ucam-faas" / f"dead-letters-{PROJECT}.sqlite3").exists()
-    run("purge", "--all", "--yes")
 
 
 def columns(table: str) -> list[list[str]]:

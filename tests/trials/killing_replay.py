@@ -5,10 +5,9 @@ from __future__ import annotations
 from ucam_faas.cli import main
 from ucam_faas.dead_letters import leases, runs
 
-leases.LEASE_SECONDS = 3
-leases.RENEWAL_SECONDS = 1.0
-leases.ENDED_SECONDS = 2.5
-runs.BATCH = 5
-
 if __name__ == "__main__":
+    leases.LEASE_SECONDS = 3
+    leases.RENEWAL_SECONDS = 1.0
+    leases.ENDED_SECONDS = 2.5
+    runs.BATCH = 5
     main()
