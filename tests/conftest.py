@@ -12,6 +12,8 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from ucam_faas.execution.runtime import of_environment
+
 pytest.register_assert_rewrite("tests.contract.publisher_contract")
 pytest_plugins = [
     "tests.support.dead_letters",
@@ -61,6 +63,13 @@ def pytest_collection() -> Iterator[None]:
     yield
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _environment_is_read_again() -> Iterator[None]:
+    """A process has one environment; tests change theirs."""
+    yield
+    of_environment.cache_clear()
 
 
 @pytest.hookimpl(wrapper=True)

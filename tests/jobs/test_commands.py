@@ -75,7 +75,6 @@ def test_a_database_gets_its_table_and_then_its_jobs_are_listed(
     url = postgresql.new_database()
     monkeypatch.setenv("UCAM_FAAS_JOB_STORE", url)
     monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
-    runtime.of_environment.cache_clear()
 
     def run(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(main, arguments)
@@ -87,7 +86,6 @@ def test_a_database_gets_its_table_and_then_its_jobs_are_listed(
     store = runtime.store_of(runtime.of_environment().settings)
     assert store is not None
     store.close()
-    runtime.of_environment.cache_clear()
 
     shown = url.replace("postgres@", "")
     assert before[0] == 2

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 
 from tests.support.firestore import Firestore
 from ucam_faas.cli import main
-from ucam_faas.execution import runtime
 from ucam_faas.jobs.rows import Key, Row
 from ucam_faas.jobs.states import LIVE, State
 from ucam_faas.jobs.stores.firestore import queries
@@ -112,11 +111,9 @@ def test_migrate_shows_the_commands(firestore: Firestore, monkeypatch: pytest.Mo
     monkeypatch.setenv("UCAM_FAAS_JOB_STORE", f"firestore:{project}/jobs")
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore.host)
     monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
-    runtime.of_environment.cache_clear()
 
     shown = CliRunner().invoke(main, ["jobs", "migrate"])
     listed = CliRunner().invoke(main, ["jobs", "migrate", "--json"])
-    runtime.of_environment.cache_clear()
 
     expected = list(commands(project, "jobs"))
     assert (shown.exit_code, shown.stdout.splitlines()) == (0, expected), shown.output
