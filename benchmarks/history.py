@@ -282,7 +282,7 @@ def dev(with_history: bool, count: int) -> Iterator[Dev]:
             process.wait(60)
 
 
-def push_sides(rounds: int, pairs: int, count: int) -> list[Pair]:
+def push_sides(rounds: int, pairs: int, count: int, is_apart: bool = False) -> list[Pair]:
     """Return the figures of bursts without and with a history, in pairs: one right after another.
 
     Another load of the machine lasts longer than a pair, and is in both sides. Each round has new
@@ -291,6 +291,8 @@ def push_sides(rounds: int, pairs: int, count: int) -> list[Pair]:
     figures = []
     for round in range(rounds):
         with dev(bool(round % 2), count) as first, dev(not round % 2, count) as second:
+            if is_apart:
+                set_apart(os.getpid())
             for number in range(-WARM_UP, pairs):
                 order = (first, second) if number % 2 else (second, first)
                 taken = {side.with_history: side.push() for side in order}
@@ -311,13 +313,22 @@ def cpu_seconds(pid: int) -> float:
     return seconds
 
 
+def set_apart(pid: int) -> None:
+    """Give the writer of a history another core than that of `dev` and its tasks."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {int(WRITER in command)})
+        for child in (task / "children").read_text().split():
+            set_apart(int(child))
+
+
 def ratios(figures: list[Pair], place: int) -> list[float]:
     """Return the figures with a history divided by those without, of each pair."""
     return sorted(kept[place] / none[place] for none, kept in figures)
 
 
-def show_pushes(rounds: int, pairs: int, count: int) -> None:
-    figures = push_sides(rounds, pairs, count)
+def show_pushes(rounds: int, pairs: int, count: int, is_apart: bool) -> None:
+    figures = push_sides(rounds, pairs, count, is_apart)
     print(f"\n{'pushes, medians':28}{'without':>10}{'with':>10}{'with / without':>30}")
     for place, name in enumerate(("messages/s", "CPU time of a message, µs")):
         sides = [statistics.median(pair[side][place] for pair in figures) for side in (0, 1)]
@@ -337,11 +348,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8, help="with new processes")
     parser.add_argument("--pairs", type=int, default=10, help="of bursts in a round")
     parser.add_argument("--count", type=int, default=1_000, help="messages of a burst")
+    parser.add_argument(
+        "--apart", action="store_true", help="the writer has a core, and all others another one"
+    )
     options = parser.parse_args()
     if options.only != "push":
         show_queries(options.messages)
     if options.only != "queries":
-        show_pushes(options.rounds, options.pairs, options.count)
+        show_pushes(options.rounds, options.pairs, options.count, options.apart)
 
 
 if __name__ == "__main__":
