@@ -16,7 +16,8 @@ import ucam_faas
 
 from .greeting import GREETING
 
-attempts: Counter[str] = Counter()
+attempts: Counter[tuple[str, str]] = Counter()
+"""Of a message: two Pub/Subs may give two messages one id."""
 numbers = SortedSet()
 
 
@@ -36,11 +37,12 @@ def store(order: Order) -> dict[str, int]:
 @ucam_faas.message_handler(message_type=Order)
 def fail_twice(order: Order) -> None:
     """Fail, once as expected and once unexpectedly, and then succeed."""
-    message_id = ucam_faas.MESSAGE_CONTEXT.get().pubsub_message.message_id
-    attempts[message_id] += 1
-    if attempts[message_id] == 1:
+    context = ucam_faas.MESSAGE_CONTEXT.get()
+    message = (context.subscription, context.pubsub_message.message_id)
+    attempts[message] += 1
+    if attempts[message] == 1:
         raise ucam_faas.UCAMFAASCouldNotProcess("not yet")
-    if attempts[message_id] == 2:
+    if attempts[message] == 2:
         raise RuntimeError("not yet either")
 
 
