@@ -320,3 +320,46 @@ def test_changes_of_protobuf(old: str, new: str, reason: str | None) -> None:
     problem = proto(new).break_with(proto(old))
 
     assert problem is None if reason is None else reason in str(problem)
+
+
+LIST = record(field("next", ["null", "R"]))
+
+
+def doubling() -> Any:
+    """Return a record of two records of two records, and so on: 2 to the 60 values, and no byte."""
+    inner: Any = record(name="R0")
+    for level in range(1, 60):
+        fields = field("a", inner), field("b", f"R{level - 1}")
+        inner = record(*fields, name=f"R{level}")
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("schema", "data", "encoding"),
+    [
+        pytest.param(LIST, b"\x02" * 200_000 + b"\0", BINARY, id="a deep list"),
+        pytest.param(record(field("r", "R")), b"", BINARY, id="a record of itself"),
+        pytest.param(
+            {"type": "array", "items": "null"}, b"\xfe" * 9 + b"\1\0", BINARY, id="2**62 nulls"
+        ),
+        pytest.param(doubling(), b"", BINARY, id="many empty records"),
+        pytest.param(
+            LIST, b'{"next":{"R":' * 450 + b'{"next":null}' + b"}}" * 450, JSON, id="deep JSON"
+        ),
+    ],
+)
+def test_avro_data_that_would_exhaust_the_process_are_refused(
+    schema: Any, data: bytes, encoding: str
+) -> None:
+    definition = avro(schema)
+
+    with pytest.raises(MismatchError, match=r"nested|take no byte"):
+        definition.check(data, encoding)
+
+
+def test_avro_data_may_be_deep_and_have_many_values_without_bytes() -> None:
+    deep = b"\x02" * 90 + b"\0"
+    nulls = b"\x80\x80\x08\0"  # 65536 of them
+
+    avro(LIST).check(deep, BINARY)
+    avro({"type": "array", "items": "null"}).check(nulls, BINARY)
