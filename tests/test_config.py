@@ -50,6 +50,8 @@ READ: dict[str, tuple[str, str, Any]] = {
     "UCAM_FAAS_MAX_HOPS": ("max_hops", "10", 10),
     "UCAM_FAAS_DASHBOARD": ("dashboard", "http://localhost:1", "http://localhost:1"),
     "UCAM_FAAS_EVENTS_TOPIC": ("events_topic", "events", "events"),
+    "UCAM_FAAS_NAME_PREFIX": ("name_prefix", "test-", "test-"),
+    "UCAM_FAAS_EXISTING_TOPICS": ("existing_topics", "users,audit", "users,audit"),
     "GOOGLE_CLOUD_PROJECT": ("project", "p", "p"),
     "K_SERVICE": ("service", "s", "s"),
     "K_REVISION": ("revision", "s-1", "s-1"),

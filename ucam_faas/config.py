@@ -213,6 +213,17 @@ class Settings:
     )
     service: str = _variable("K_SERVICE", "ucam-faas", "name in Error Reporting; set by Cloud Run")
     revision: str = _variable("K_REVISION", "", "version in Error Reporting; set by Cloud Run")
+    name_prefix: str = _variable(
+        "UCAM_FAAS_NAME_PREFIX",
+        "",
+        "beginning of the names of the deployment's topics and subscriptions in the cloud; set "
+        "from `name_prefix` of the configuration",
+    )
+    existing_topics: str | None = _variable(
+        "UCAM_FAAS_EXISTING_TOPICS",
+        None,
+        "short names of topics without that prefix, comma-separated; set from `existing_topics`",
+    )
     pubsub_emulator: str | None = _variable(
         "PUBSUB_EMULATOR_HOST", None, "host:port of an emulator to publish to instead of Google"
     )

@@ -6,6 +6,7 @@ import json
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -118,6 +119,23 @@ def test_a_letter_goes_to_the_inbox_of_its_task(
         {"tenant": "x"},
         "key",
     )
+
+
+@pytest.mark.parametrize("source", ["test-charge", "test-charge-inbox-bulk"])
+def test_a_letter_of_another_stage_stays_in_that_stage(
+    pubsub: MemoryPubsub, targets: CloudTargets, source: str
+) -> None:
+    """The stages of one project have prefixes, which the names of tasks in letters lack."""
+    letter = replace(of_task("charge"), subscription=source)
+    pubsub.subscribe("test-charge", f"{INBOX}-of-test")
+    targets.look()
+
+    with pytest.raises(NoTargetError, match="neither an inbox nor"):
+        targets.of(letter, None)
+
+    pubsub.subscribe("test-charge-inbox", f"{INBOX}-of-test")
+    targets.look()
+    assert targets.of(letter, None).place == "projects/local/topics/test-charge-inbox"
 
 
 def test_where_the_order_of_a_key_counts_the_endpoint_says_when_the_next_may_go(

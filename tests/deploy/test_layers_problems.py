@@ -17,6 +17,7 @@ EVERY_KEY = """
     region = "europe-west2"
     source = "tasks"
     existing_topics = ["orders"]
+    name_prefix = "test-"
     kept_topics = ["welcome-dead-letter"]
     existing_job_places = ["gs://their-payloads"]
     longest_delay_days = 90

@@ -149,6 +149,44 @@ def test_one_root_module_plans_each_of_three_stages_in_its_own_project(
     assert bool(policies) == (stage == "production")
 
 
+TOGETHER = """
+project = "our-shop"
+region = "europe-west2"
+existing_topics = ["elsewhere"]
+dead_letter_archive = "dead-letters"
+alert_channels = ["projects/our-shop/notificationChannels/1"]
+[stage.acceptance]
+name_prefix = "acceptance-"
+[stage.production]
+kept_topics = ["former"]
+"""
+_NAMES = ("name", "account_id", "display_name")
+"""Attributes that are unique in a project, or that people choose an alert policy by."""
+
+
+def test_two_stages_are_applied_into_one_project_without_a_common_name(
+    terraform: MakeTerraform, tmp_path: Path
+) -> None:
+    (tmp_path / "ucam-faas.toml").write_text(TOGETHER)
+    made: dict[str, set[tuple[str, str]]] = {}
+    for stage in ("acceptance", "production"):
+        planned = make(list(tasks(8)), layers.read(tmp_path), stage).to_json()
+        state = terraform(FOLDER).apply({**planned, "container_image": IMAGE})
+        assert unmet_needs(state) == []
+        made[stage] = {
+            (resource.type, str(resource.values[name]))
+            for resource in state.resources
+            for name in _NAMES
+            if resource.values.get(name) and resource.type != "google_project"
+            if "_iam_" not in resource.type
+        }
+        accounts = state.of("google_service_account")
+        assert all(6 <= len(account.values["account_id"]) <= 30 for account in accounts)
+
+    assert len(made["acceptance"]) > 40
+    assert made["acceptance"] & made["production"] == set()
+
+
 def test_a_teams_own_extras_attach_to_the_ids_of_what_is_made(
     terraform: MakeTerraform, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ucam_faas.actions import pubsub
 from ucam_faas.actions.pubsub import CURE, Kind
@@ -12,6 +12,7 @@ from ucam_faas.exceptions import ConfigurationError, PublishError
 from ucam_faas.local_state import LocalCloud
 from ucam_faas.publishing import Publisher
 from ucam_faas.publishing.rest import RestPublisher
+from ucam_faas.tasks.cloud_names import Naming
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Destination:
         name: for people; of a local one, `host:port`.
         project: of topics with short names.
         hint: what to do when it does not take a message.
+        naming: the prefix of topics with short names.
         history: `host:port` of the `ucam-faas dev` that says how a message went, if it is known.
     """
 
@@ -31,6 +33,7 @@ class Destination:
     project: str | None
     hint: str
     history: str | None = None
+    naming: Naming = field(default_factory=Naming)
 
     def full_name(self, topic: str) -> str:
         """Return a topic's full name.
@@ -44,7 +47,7 @@ class Destination:
             raise ConfigurationError(
                 "The topic's project is not known: give --project, or set GOOGLE_CLOUD_PROJECT."
             )
-        return f"projects/{self.project}/topics/{topic}"
+        return f"projects/{self.project}/topics/{self.naming.topic(topic)}"
 
     def publish(
         self, topic: str, data: bytes, attributes: dict[str, str], ordering_key: str
@@ -83,6 +86,7 @@ def find(
         place.project,
         _HINTS[place.kind],
         place.name if place.has_history else None,
+        Naming() if place.kind is Kind.DEV else Naming.of(settings),
     )
 
 

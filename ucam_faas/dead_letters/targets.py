@@ -21,7 +21,7 @@ from ucam_faas.exceptions import JobError, PublishError, UCAMFAASException
 from ucam_faas.jobs.states import State
 from ucam_faas.net.rest import CredentialsError
 from ucam_faas.publishing import Draft, Publisher
-from ucam_faas.tasks.topics import inbox_of
+from ucam_faas.tasks.topics import inbox_named, inbox_of
 
 SECONDS = 60.0
 """How long publishing may take."""
@@ -154,8 +154,9 @@ class CloudTargets:
             return Target(To.JOB, letter.job)
         if not letter.task:
             raise NoTargetError("its task isn't known: it has no attribute ucam_faas_task")
-        inbox, push = self._inbox(letter.task), self._push(letter)
-        own = self._subscriptions.get(letter.task)
+        name = self._name(letter)
+        inbox, push = self._inbox(name), self._push(letter, name)
+        own = self._subscriptions.get(name)
         counts = bool(letter.key) and own is not None and own.ordered
         best = (push, inbox) if counts else (inbox, push)
         target = {None: best[0] or best[1], To.INBOX: inbox, To.PUSH: push}.get(to)
@@ -163,14 +164,24 @@ class CloudTargets:
             raise NoTargetError(_missing(letter, to))
         return target
 
+    def _name(self, letter: Letter) -> str:
+        """Return the name of the subscription of the letter's task, in the letter's own stage.
+
+        Of another stage in the project it has another prefix.
+        """
+        inbox = inbox_named(letter.subscription)
+        name = inbox.task if inbox else letter.subscription
+        is_prefixed = name in self._subscriptions and name.endswith(f"-{letter.task}")
+        return name if is_prefixed else letter.task
+
     def _inbox(self, task: str) -> Target | None:
         name = inbox_of(task)
         if name not in self._subscriptions:
             return None
         return Target(To.INBOX, f"projects/{self._source.project}/topics/{name}")
 
-    def _push(self, letter: Letter) -> Target | None:
-        for name in (letter.task, letter.subscription):
+    def _push(self, letter: Letter, task: str) -> Target | None:
+        for name in (task, letter.subscription):
             own = self._subscriptions.get(name)
             if own is not None and own.endpoint and self._pushes is not None:
                 full = f"projects/{self._source.project}/subscriptions/{name}"

@@ -81,7 +81,7 @@ class _Document:
                 **self._on(needs.dead_letter_topic, message),
                 "summary": f"Messages that {name} failed {_times(planned)} to handle.",
             }
-        for topic in planned.merged["publishes_to"]:
+        for topic in map(planned.naming.topic, planned.merged["publishes_to"]):
             sent = {
                 "action": "send",
                 **self._on(topic),

@@ -164,9 +164,22 @@ _CONFIGURATION = {
         check=IS_TEXT,
         configurable="for all tasks",
     ),
+    "name_prefix": Option(
+        doc="beginning of the names of services, topics, subscriptions, schedules and accounts, so "
+        "that two stages fit into one project. A deployed stage that gets another one loses its "
+        "messages",
+        takes="text such as `test-`: at most 20 lower-case letters, digits and -, a letter first, "
+        "- last",
+        check=matches(
+            "(?!goog)[a-z][a-z0-9-]{0,18}-",
+            "at most 20 lower-case letters, digits and -, a letter first and - last, not beginning "
+            "with goog, such as test-",
+        ),
+        configurable="for all tasks",
+    ),
     "existing_topics": Option(
-        doc="topics of this project that exist elsewhere: the deployment uses them and never makes "
-        "or deletes them. `ucam-faas dev` makes them",
+        doc="topics of this project that exist elsewhere: the deployment uses them, without "
+        "`name_prefix`, and never makes or deletes them. `ucam-faas dev` makes them",
         takes=_SHORT_TOPICS,
         check=_IS_SHORT_TOPIC,
         merge="list",
@@ -174,7 +187,7 @@ _CONFIGURATION = {
     ),
     "kept_topics": Option(
         doc="topics that no task uses any more, and that stay, each with a subscription that keeps "
-        "its messages, until you remove them here",
+        "its messages, until you remove them here; with `name_prefix`, if they have it",
         takes=_SHORT_TOPICS,
         check=_IS_SHORT_TOPIC,
         merge="list",

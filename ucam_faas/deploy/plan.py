@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ucam_faas import project
@@ -14,7 +15,7 @@ from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.problems import check_stage, check_tasks
 from ucam_faas.deploy.source import decide_in
-from ucam_faas.deploy.terraform_variables import Plan, PlannedTask
+from ucam_faas.deploy.terraform_variables import Plan, PlannedTask, naming_of
 from ucam_faas.deploy.topics import TopicUser, plan_topics
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.gcp.limits import REQUESTS_OF_AN_INSTANCE
@@ -78,9 +79,10 @@ def make(
     ]
     inboxes = jobs.inboxes(parts)
     parts += jobs.sweep_for(config, parts, stage, app)
-    _check_names(task.name for task, _, _ in parts)
-    check_distinct(needs for _, needs, _ in parts)
     for_all = parts[0][2]
+    naming = naming_of(for_all)
+    _check_names([task.name for task, _, _ in parts], naming.prefix)
+    check_distinct(needs for _, needs, _ in parts)
     folder = config.path.parent if config.path else Path()
     return Plan(
         stage=stage,
@@ -89,16 +91,25 @@ def make(
         labels=_common_labels([merged for _, _, merged in parts]),
         topics=plan_topics(
             [
-                TopicUser.of(needs, merged, jobs.topics_of(needs, merged, inboxes), folder)
-                for _, needs, merged in parts
+                TopicUser.of(
+                    task.name,
+                    naming.needs(needs),
+                    merged,
+                    [naming.topic(topic) for topic in jobs.topics_of(needs, merged, inboxes)],
+                    folder,
+                )
+                for task, needs, merged in parts
             ]
         ),
-        tasks=tuple(_planned(*part, app, inboxes) for part in parts),
+        tasks=tuple(
+            _planned(task, naming.needs(needs), merged, app, inboxes)
+            for task, needs, merged in parts
+        ),
     )
 
 
 def service_name(task: str) -> str:
-    """Return the name that a task's service, Cloud Run job or worker pool has.
+    """Return the name that a task's service, Cloud Run job or worker pool has, but for a prefix.
 
     >>> service_name("send_Mail_")
     'send-mail'
@@ -106,15 +117,17 @@ def service_name(task: str) -> str:
     return task.lower().replace("_", "-").strip("-")
 
 
-def _check_names(tasks: Iterable[str]) -> None:
+def _check_names(tasks: Iterable[str], prefix: str) -> None:
     taken: dict[str, str] = {}
+    fix = "Write name=… on the decorator, or rename the function."
+    if prefix:
+        fix = f"{fix[:-1]}; or shorten the name_prefix {prefix!r}."
     for task in tasks:
-        name = service_name(task)
+        name = prefix + service_name(task)
         if not SERVICE_NAME.fullmatch(name):
             raise ConfigurationError(
                 f"The task {task!r} cannot have a Cloud Run service of its name: {name!r} is not "
-                "1 to 49 of a-z, 0-9 and -, beginning with a letter and not with goog. Write "
-                "name=… on the decorator, or rename the function."
+                f"1 to 49 of a-z, 0-9 and -, beginning with a letter and not with goog. {fix}"
             )
         if name in taken:
             raise ConfigurationError(
@@ -139,24 +152,26 @@ def _planned(
     is_cloud_run_job, attempts = task.run_as == "cloud-run-job", task.policy.retry.max_attempts
     environment = _environment(task, merged, app)
     lanes = needs.lanes if task.name in inboxes else ()
+    naming = naming_of(merged)
+    for_jobs = [*jobs.inboxes_for(task, merged, inboxes), *jobs.events_topic(needs, merged)]
+    places = jobs.places_for(task, merged, inboxes)
     return PlannedTask(
         task=task,
         needs=needs,
         merged=merged,
-        service=service_name(task.name),
+        service=naming.name(service_name(task.name)),
         timeout_seconds=_timeout_seconds(task, needs),
         environment=environment,
         publishes_to=[
-            *merged["publishes_to"],
+            *map(naming.topic, merged["publishes_to"]),
             *_own_dead_letters(needs),
-            *jobs.inboxes_for(task, merged, inboxes),
-            *jobs.events_topic(needs, merged),
+            *map(naming.topic, for_jobs),
         ],
         at_a_time=None if is_cloud_run_job else _at_a_time(task, merged, environment),
         max_retries=attempts - 1 if is_cloud_run_job and attempts else None,
         subscriptions=subscriptions_of(needs, lanes) if needs.gets_messages else {},
         payload=payload_schemas.schema_of(task),
-        jobs=jobs.places_for(task, merged, inboxes),
+        jobs=replace(places, inboxes=[naming.topic(inbox) for inbox in places.inboxes]),
     )
 
 
@@ -174,7 +189,11 @@ def _environment(task: Task, merged: Merged, app: str | None) -> dict[str, str]:
     level = merged["log_level"]
     logged = {} if level == Settings().log_level else {"UCAM_FAAS_LOG_LEVEL": level}
     named = {} if app is None else {"UCAM_FAAS_APP": app}
-    return {**named, **logged, **_more_threads(task, merged), **merged["environment"]}
+    naming = naming_of(merged)
+    prefixed = {"UCAM_FAAS_NAME_PREFIX": naming.prefix} if naming.prefix else {}
+    if prefixed and naming.existing:
+        prefixed["UCAM_FAAS_EXISTING_TOPICS"] = ",".join(naming.existing)
+    return {**named, **prefixed, **logged, **_more_threads(task, merged), **merged["environment"]}
 
 
 def _more_threads(task: Task, merged: Merged) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ucam_faas.deploy.job_places import JobPlaces
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.layers import Merged
 from ucam_faas.deploy.topics import PlannedTopic
+from ucam_faas.tasks.cloud_names import Naming
 from ucam_faas.tasks.needs import ScheduleNeeds, TaskNeeds, job_id
 from ucam_faas.tasks.subscriptions import DeadLetters, TaskSubscription
 from ucam_faas.tasks.task import Task
@@ -31,11 +32,17 @@ _WITHOUT_EFFECT = {
 """The `concerns` of the options that have no argument, by `run_as`."""
 
 
+def naming_of(merged: Merged) -> Naming:
+    """Return the prefix of all names, from any task's options."""
+    return Naming(merged["name_prefix"] or "", merged["existing_topics"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTask:
     """A task, its needs in any cloud, its options, and the values that are computed from them.
 
     Args:
+        needs: with the names that its topics and its subscription have in the cloud.
         merged: the options in force.
         service: the name of its service, Cloud Run job or worker pool.
         timeout_seconds: of an execution.
@@ -67,6 +74,11 @@ class PlannedTask:
     def name(self) -> str:
         """The task's name in the code."""
         return self.task.name
+
+    @property
+    def naming(self) -> Naming:
+        """The prefix of its names in the cloud."""
+        return naming_of(self.merged)
 
     @property
     def is_cloud_run_job(self) -> bool:
@@ -121,6 +133,8 @@ class PlannedTask:
             "alerting": alerting | self.merged["alerting"] or None,
             "payload": self.payload,
         }
+        if prefix := self.naming.prefix:
+            variables["name_prefix"] = prefix
         if jobs := self.jobs.to_json():
             variables["jobs"] = jobs
         for name, option in keys().items():

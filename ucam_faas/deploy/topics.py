@@ -46,12 +46,14 @@ class TopicUser:
     """A task that reads topics or puts dead letters into them.
 
     Args:
+        task: its name in the code.
         reads: the topic of its subscription.
         schema: the schema of that topic.
         dead_letters: the topic of its dead letters.
         jobs: the topics of its jobs: its inbox, and the topic of events.
     """
 
+    task: str
     needs: TaskNeeds
     merged: Merged
     reads: str | None
@@ -60,7 +62,9 @@ class TopicUser:
     jobs: Collection[str]
 
     @classmethod
-    def of(cls, needs: TaskNeeds, merged: Merged, jobs: Collection[str], folder: Path) -> TopicUser:
+    def of(
+        cls, task: str, needs: TaskNeeds, merged: Merged, jobs: Collection[str], folder: Path
+    ) -> TopicUser:
         """Return a task's use of topics. Only `ucam-faas dev` makes a topic for a Cloud Run job.
 
         Args:
@@ -71,13 +75,12 @@ class TopicUser:
         """
         by_subscription = needs.dead_letter_topic if needs.gets_messages else None
         return cls(
+            task=task,
             needs=needs,
             merged=merged,
             reads=needs.topic if needs.gets_messages else None,
             schema=(
-                schema_of(needs.name, merged["topic_schema"], folder)
-                if needs.gets_messages
-                else None
+                schema_of(task, merged["topic_schema"], folder) if needs.gets_messages else None
             ),
             dead_letters=by_subscription or needs.decided_dead_letter_topic,
             jobs=jobs,
@@ -135,7 +138,7 @@ def _planned(topic: str, users: Sequence[TopicUser], *, kept: bool) -> PlannedTo
 
 def _agreed(key: str, topic: str, users: Sequence[TopicUser]) -> Any:
     """Return the value for a topic that tasks share: that of any task which has one."""
-    tasks = {_value(key, user): user.needs.name for user in users if user.merged[key]}
+    tasks = {_value(key, user): user.task for user in users if user.merged[key]}
     if len(tasks) > 1:
         raise ConfigurationError(
             f"The topic {topic!r} has one {key}, and the tasks "
@@ -147,7 +150,7 @@ def _agreed(key: str, topic: str, users: Sequence[TopicUser]) -> Any:
 
 def _schema(topic: str, users: Sequence[TopicUser]) -> TopicSchema | None:
     """Return the schema of a topic: that of any task which reads it and has one."""
-    tasks = {user.schema: user.needs.name for user in users if user.reads == topic and user.schema}
+    tasks = {user.schema: user.task for user in users if user.reads == topic and user.schema}
     if len(tasks) > 1:
         raise ConfigurationError(
             f"The topic {topic!r} has one topic_schema, and the tasks "

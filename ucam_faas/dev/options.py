@@ -94,6 +94,7 @@ def environment_of(options: DevOptions, pubsub: str, dashboard: str = "") -> dic
         "UCAM_FAAS_JOB_STORE": options.job_store,
         "UCAM_FAAS_DASHBOARD": dashboard,
         "UCAM_FAAS_DELAY_QUEUE": "",  # its sweep wakes jobs in time
+        "UCAM_FAAS_NAME_PREFIX": "",  # there is one stage
         "GOOGLE_CLOUD_PROJECT": options.project,
         "PYTHONUNBUFFERED": "1",
     }

@@ -14,6 +14,7 @@ from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, NoJobStoreError, NotConfiguredError
 from ucam_faas.execution.attempts import Attempts
 from ucam_faas.publishing import Publisher
+from ucam_faas.tasks.cloud_names import Naming
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Task
 
@@ -106,7 +107,8 @@ class Runtime:
                 f"The topic {topic!r} of task {owner!r} names no project. Write "
                 "projects/PROJECT/topics/TOPIC, or set GOOGLE_CLOUD_PROJECT."
             )
-        return f"projects/{self.settings.project}/topics/{topic}"
+        name = Naming.of(self.settings).topic(topic)
+        return f"projects/{self.settings.project}/topics/{name}"
 
     def dead_letter_topic(self, task: Task) -> str | None:
         """Return the full name of the topic that takes this task's dead letters, if any.

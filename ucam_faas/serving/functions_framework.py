@@ -25,6 +25,7 @@ from ucam_faas.serving.background import BackgroundLoop, call
 from ucam_faas.serving.pushed import pushed
 from ucam_faas.serving.responses import of_outcome
 from ucam_faas.tasks import environment, startup
+from ucam_faas.tasks.cloud_names import Naming
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.topics import inbox_named, inbox_path
 
@@ -61,7 +62,8 @@ def _path(task: Task, request: Request) -> str:
     if request.mimetype == "application/cloudevents+json":
         event = request.get_json(silent=True)
         source = str(event.get("source", "")) if isinstance(event, dict) else ""
-    inbox = inbox_named(source.rpartition("/topics/")[2])
+    topic = Naming.of(runtime.of_environment().settings).own(source.rpartition("/topics/")[2])
+    inbox = inbox_named(topic)
     is_ours = inbox is not None and inbox.task == task.name and task.kind is not Kind.HTTP
     return inbox_path(task.route, inbox.lane) if inbox and is_ours else request.path
 

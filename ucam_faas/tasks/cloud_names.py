@@ -1,12 +1,69 @@
-"""The names that tasks have in the cloud, which are made of theirs: no two tasks may share one."""
+"""The names that tasks have in the cloud, which are made of theirs: no two tasks may share one.
+
+A prefix keeps the names of two stages in one project apart.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 
+from ucam_faas.config import Settings
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.needs import TaskNeeds, job_id
 from ucam_faas.tasks.topics import inbox_of, keeper_of
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The prefix of the names of everything that a deployment makes.
+
+    Args:
+        prefix: with its `-`; empty: there is none.
+        existing: short names of topics that exist elsewhere, and have no prefix.
+    """
+
+    prefix: str = ""
+    existing: Collection[str] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Naming:
+        """Return the naming of the deployment that a process belongs to."""
+        return cls(settings.name_prefix, (settings.existing_topics or "").split(","))
+
+    def name(self, name: str) -> str:
+        """Return the name of a subscription, schedule or service."""
+        return f"{self.prefix}{name}"
+
+    def topic(self, topic: str) -> str:
+        """Return a topic's name in the cloud. A full name is that already.
+
+        >>> naming = Naming("test-", ["users"])
+        >>> naming.topic("orders"), naming.topic("users"), naming.topic("projects/p/topics/t")
+        ('test-orders', 'users', 'projects/p/topics/t')
+        """
+        return topic if "/" in topic or topic in self.existing else self.name(topic)
+
+    def own(self, name: str) -> str:
+        """Return the name in the code of a subscription or topic with this prefix.
+
+        >>> Naming("test-").own("test-orders")
+        'orders'
+        """
+        return name.removeprefix(self.prefix)
+
+    def needs(self, needs: TaskNeeds) -> TaskNeeds:
+        """Return a task's needs with the names in the cloud; its name is its subscription's."""
+        if not self.prefix:
+            return needs
+        return replace(
+            needs,
+            name=self.name(needs.name),
+            topic=needs.topic and self.topic(needs.topic),
+            dead_letter_topic=needs.dead_letter_topic and self.topic(needs.dead_letter_topic),
+            decided_dead_letter_topic=needs.decided_dead_letter_topic
+            and self.topic(needs.decided_dead_letter_topic),
+        )
 
 
 def check_distinct(tasks: Iterable[TaskNeeds]) -> None:

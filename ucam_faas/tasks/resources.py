@@ -65,6 +65,8 @@ _RESERVED = {
     "LONG_RUNNING": 'the deployment sets it; write run_as="cloud-run-job"',
     "UCAM_FAAS_DEAD_LETTER_TOPIC": "the deployment sets it; write dead_letter_topic=…",
     "UCAM_FAAS_HEALTH_PORT": "the deployment sets it",
+    "UCAM_FAAS_EXISTING_TOPICS": "the deployment sets it; write existing_topics in the file",
+    "UCAM_FAAS_NAME_PREFIX": "the deployment sets it; write name_prefix in the file",
     "UCAM_FAAS_MAX_ATTEMPTS": "the deployment sets it; write retry=RetryPolicy(max_attempts=…)",
 }
 _RESERVED_PREFIXES = ("K_", "CLOUD_RUN_", "X_GOOGLE_")

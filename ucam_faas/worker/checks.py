@@ -8,6 +8,7 @@ from typing import Any
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.logs.problems import log_problem
+from ucam_faas.tasks.cloud_names import Naming
 from ucam_faas.tasks.needs import full_topic, needs_of
 from ucam_faas.tasks.subscriptions import dead_letter_topics, subscriptions_of
 from ucam_faas.tasks.task import Task
@@ -28,7 +29,7 @@ async def declare(
         ConfigurationError: the emulator doesn't answer.
     """
     for task in tasks:
-        needs = needs_of(task, settings)
+        needs = Naming.of(settings).needs(needs_of(task, settings))
         subscriptions = subscriptions_of(needs, needs.lanes)
         read = [subscription.topic for subscription in subscriptions.values()]
         for topic in [*read, *sorted(dead_letter_topics(needs))]:

@@ -18,6 +18,7 @@ from ucam_faas.logs.problems import log_problem, safely
 from ucam_faas.outcomes import Outcome, ShuttingDown, acknowledges, answer
 from ucam_faas.serving.responses import converter, of_execution
 from ucam_faas.serving.runner import CANCEL_SECONDS, Runner
+from ucam_faas.tasks.cloud_names import Naming
 from ucam_faas.worker import checks, signals
 from ucam_faas.worker.batches import BatchQueue
 from ucam_faas.worker.connection import Connection
@@ -46,8 +47,9 @@ class Session:
     def __init__(self, options: Options) -> None:
         self._options, self._runtime = options, options.runtime
         self._settings = options.runtime.settings
+        naming = Naming.of(self._settings)
         self._sources = [
-            source for task in options.tasks for source in sources_of(task, options.project)
+            source for task in options.tasks for source in sources_of(task, options.project, naming)
         ]
         self._runner = Runner(options.tasks, self._runtime)
         self._converters = {task: converter(task) for task in options.tasks}

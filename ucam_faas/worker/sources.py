@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.tasks.cloud_names import Naming
 from ucam_faas.tasks.lanes import DEFAULT_LANE, weights
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.tasks.topics import inbox_of
@@ -30,11 +31,11 @@ class Source:
     weight: int = 1
 
 
-def sources_of(task: Task, project: str) -> list[Source]:
+def sources_of(task: Task, project: str, naming: Naming) -> list[Source]:
     """Return the subscriptions of a task."""
 
     def full(name: str) -> str:
-        return f"projects/{project}/subscriptions/{name}"
+        return f"projects/{project}/subscriptions/{naming.name(name)}"
 
     source = Source(task, full(task.name), is_inbox=False)
     if not task.takes_jobs:

@@ -13,6 +13,7 @@ from ucam_faas.exceptions import ConfigurationError, NotConfiguredError
 from ucam_faas.execution import runtime as runtimes
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.tasks import registry
+from ucam_faas.tasks.cloud_names import Naming
 from ucam_faas.tasks.needs import with_dead_letter_topic
 from ucam_faas.tasks.registry import TaskHolder
 from ucam_faas.tasks.task import Task
@@ -164,7 +165,7 @@ def _without_doubles(tasks: Iterable[Task]) -> list[Task]:
     unique = list(dict.fromkeys(tasks))
     owners: dict[str, Task] = {}
     for task in unique:
-        for source in sources_of(task, ""):
+        for source in sources_of(task, "", Naming()):
             owner = owners.setdefault(source.subscription, task)
             if owner is not task:
                 name = source.subscription.rpartition("/")[2]

@@ -2,6 +2,11 @@
 # an account of its own.
 
 locals {
+  # The plan's prefix of names, so that the accounts of two stages in one project are apart. An account's id has at most 30
+  # characters: long names are cut and get a hash.
+  name           = "${join("", distinct(compact([for task in values(var.tasks) : try(task.name_prefix, "")])))}${var.name}"
+  account_prefix = length(local.name) <= 20 ? local.name : "${trimsuffix(substr(local.name, 0, 13), "-")}-${substr(sha256(local.name), 0, 6)}"
+
   has_pushes = anytrue([
     for task in values(var.tasks) :
     try(task.function.run_as, "service") == "service" && try(length(task.triggers.subscriptions), 0) + try(length(task.triggers.cron_schedules), 0) > 0
@@ -27,8 +32,8 @@ resource "google_service_account" "push" {
   count = local.has_pushes ? 1 : 0
 
   project      = var.project
-  account_id   = "${var.name}-push"
-  display_name = "${var.name}: Pub/Sub calls the services"
+  account_id   = "${local.account_prefix}-push"
+  display_name = "${local.name}: Pub/Sub calls the services"
 }
 
 # Pub/Sub signs its calls as the account.
@@ -45,16 +50,16 @@ resource "google_service_account" "scheduler" {
   count = local.has_scheduled_jobs ? 1 : 0
 
   project      = var.project
-  account_id   = "${var.name}-scheduler"
-  display_name = "${var.name}: Cloud Scheduler runs the jobs"
+  account_id   = "${local.account_prefix}-scheduler"
+  display_name = "${local.name}: Cloud Scheduler runs the jobs"
 }
 
 resource "google_service_account" "archive" {
   count = length(local.archives) > 0 ? 1 : 0
 
   project      = var.project
-  account_id   = "${var.name}-archive"
-  display_name = "${var.name}: Pub/Sub writes dead letters to buckets"
+  account_id   = "${local.account_prefix}-archive"
+  display_name = "${local.name}: Pub/Sub writes dead letters to buckets"
 }
 
 resource "google_service_account_iam_member" "archive_token" {

@@ -18,7 +18,7 @@ variable "project_number" {
 }
 
 variable "name" {
-  description = "Beginning of the ids of the accounts that the tasks share: `NAME-push`, `NAME-scheduler`, `NAME-archive`. Two collections in a project need different ones."
+  description = "Beginning of the ids of the accounts that the tasks share: `NAME-push`, `NAME-scheduler`, `NAME-archive`, behind the plan's `name_prefix`. Two collections in a project need different ones."
   type        = string
   nullable    = false
   default     = "ucam-faas"
@@ -103,7 +103,7 @@ variable "topics" {
 }
 
 variable "tasks" {
-  description = "The tasks: by name in the code, `format = 2` and the arguments of the module for one task (`name`, `function`, `concurrency`, `triggers`, `alerting`, `labels`, `kms_key`, `dead_letter_archive`), but for those above; and `jobs`, with the database (`firestore`) and the queue (`queue`) of its jobs, in full, the account (`account`) as which the queue publishes to the topics `inboxes`, the bucket of large payloads (`payloads`, with `bucket` and `days`), and the names of those that exist elsewhere (`existing`). Topics are short names of `topics`, or `projects/P/topics/T`. The other attributes of a task in the plan's file are ignored."
+  description = "The tasks: by name in the code, `format = 2` and the arguments of the module for one task (`name`, `function`, `concurrency`, `triggers`, `alerting`, `labels`, `kms_key`, `dead_letter_archive`), but for those above; and `jobs`, with the database (`firestore`) and the queue (`queue`) of its jobs, in full, the account (`account`) as which the queue publishes to the topics `inboxes`, the bucket of large payloads (`payloads`, with `bucket` and `days`), and the names of those that exist elsewhere (`existing`); and `name_prefix`, with which the names in the plan begin: the shared accounts get it, too. Topics are short names of `topics`, or `projects/P/topics/T`. The other attributes of a task in the plan's file are ignored."
   type        = any # the module for one task has the types
   nullable    = false
 
@@ -121,9 +121,9 @@ variable "tasks" {
   validation {
     condition = length(setsubtract(
       flatten([for task in values(var.tasks) : try(keys(task), [])]),
-      ["format", "name", "summary", "function", "concurrency", "triggers", "alerting", "labels", "kms_key", "dead_letter_archive", "payload", "jobs"]
+      ["format", "name", "summary", "function", "concurrency", "triggers", "alerting", "labels", "kms_key", "dead_letter_archive", "payload", "jobs", "name_prefix"]
     )) == 0
-    error_message = "tasks: ${join(", ", distinct(flatten([for task in values(var.tasks) : try(keys(task), [])])))}: expected format, name, summary, function, concurrency, triggers, alerting, labels, kms_key, dead_letter_archive, payload and jobs."
+    error_message = "tasks: ${join(", ", distinct(flatten([for task in values(var.tasks) : try(keys(task), [])])))}: expected format, name, summary, function, concurrency, triggers, alerting, labels, kms_key, dead_letter_archive, payload, jobs and name_prefix."
   }
 
   validation {

@@ -194,6 +194,44 @@ STAGE_SEEDS = [
         says="are both in the project shop-test, with the same Cloud Run jobs and services and",
     ),
     Seed(
+        "two stages in one project, whose prefixes are the same",
+        "stages-collide",
+        (CONFIG, 'project = "shop-production"\nname_prefix = "shop-"\nmemory'),
+        (
+            (
+                CONFIG,
+                ONE,
+                '[stage.test]\nproject = "shop-production"\nname_prefix = "shop-"\n'
+                '[stage.production]\nproject = "shop-production"\nname_prefix = "shop-"\n'
+                'memory = "1Gi"\n',
+            ),
+        ),
+        says="such as 'shop-",
+    ),
+    Seed(
+        "another prefix for a deployed stage",
+        "prefix-changed",
+        (CONFIG, "name_prefix"),
+        ((CONFIG, "region =", 'name_prefix = "shop-"\nregion ='),),
+        also=(
+            *("subscription-deleted", "dead-letters-deleted", "topic-deleted"),
+            "protected-deleted",
+        ),
+        says="has the name_prefix '', and this one has 'shop-': `terraform apply` would delete",
+    ),
+    Seed(
+        "a name that is too long with the stage's prefix",
+        "name-refused",
+        task("count_orders"),
+        (
+            (CONFIG, "region =", 'name_prefix = "acceptance-tests-a-"\nregion ='),
+            (CODE, "def count_orders", "def count_orders_of_every_college_x"),
+            (CONFIG, "task.count_orders]", "task.count_orders_of_every_college_x]"),
+        ),
+        planned=False,
+        says="the Cloud Run service 'acceptance-tests-a-count-orders",
+    ),
+    Seed(
         "two stages without a project of their own",
         "stages-collide",
         (CONFIG, "[stage.test]"),

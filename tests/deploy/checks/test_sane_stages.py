@@ -24,6 +24,9 @@ def put(*pairs: str) -> Edit:
 
 HARMLESS: dict[str, tuple[Edit, ...]] = {
     "three stages apart": (THREE,),
+    "two stages in one project, one of them with a prefix": (
+        put('project = "shop-test"', 'project = "shop-production"\nname_prefix = "test-"'),
+    ),
     "a project of secrets for all stages": (
         THREE,
         for_all('secrets = { MAIL = "projects/shop-secrets/secrets/mail" }'),

@@ -62,7 +62,7 @@ def load(
         return Inputs(today=today, config=config, problems=error.problems)
     tasks = registry.load(where)
     problems = list(_problems(config, tasks, stage))
-    inputs = Inputs(today=today, config=config, problems=problems, tasks=tasks)
+    inputs = Inputs(today=today, config=config, problems=problems, tasks=tasks, stage=stage)
     if problems or any(True for rule in names.OF_CODE for _ in rule.search(inputs)):
         return inputs
     file = plan_file.read(on_disk) if on_disk.is_file() else None

@@ -96,7 +96,7 @@ def texts_of(planned: PlannedTask) -> Iterator[tuple[KeyPath, str]]:
     }
     for option, topic in topics.items():
         if topic:
-            yield (option,), topic
+            yield (option,), planned.naming.own(topic)
 
 
 def references_of(planned: PlannedTask) -> Iterator[Reference]:

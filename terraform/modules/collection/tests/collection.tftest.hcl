@@ -486,3 +486,47 @@ run "a_buckets_address_is_not_its_name" {
 
   expect_failures = [var.topics]
 }
+
+run "accounts_have_the_prefix_of_the_stage" {
+  command = plan
+
+  variables {
+    name = "post-room"
+    tasks = {
+      report = {
+        format      = 2
+        name        = "acceptance-report"
+        name_prefix = "acceptance-"
+        function    = { target = "report" }
+        triggers    = { subscriptions = { acceptance-report = { topic = "reports", dead_letter = null } } }
+      }
+    }
+  }
+
+  assert {
+    condition     = google_service_account.push[0].account_id == "acceptance-post-room-push"
+    error_message = "the account is ${google_service_account.push[0].account_id}"
+  }
+}
+
+run "a_long_account_gets_a_hash" {
+  command = plan
+
+  variables {
+    name = "post-room-of-college"
+    tasks = {
+      report = {
+        format      = 2
+        name        = "test-report"
+        name_prefix = "test-"
+        function    = { target = "report" }
+        triggers    = { subscriptions = { test-report = { topic = "reports", dead_letter = null } } }
+      }
+    }
+  }
+
+  assert {
+    condition     = google_service_account.push[0].account_id == "test-post-roo-${substr(sha256("test-post-room-of-college"), 0, 6)}-push"
+    error_message = "the account is ${google_service_account.push[0].account_id}"
+  }
+}

@@ -12,6 +12,7 @@ from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding, Place
 
+_SHOWN = 3
 GRANT_SECONDS = 15 * 60
 """How long a grant may take to work, with a margin. Google's page "Access change propagation" says
 typically 2 minutes, and 7 or more."""
@@ -25,6 +26,32 @@ def subscription_deleted(inputs: Inputs) -> Iterator[Finding]:
     """A subscription that `terraform apply` would delete or replace."""
     for change in _of(inputs, "subscription", "archive"):
         yield _finding(inputs, change, advice.for_subscription(inputs, change))
+
+
+@rule(
+    "prefix-changed",
+    why="Google can't rename: all messages and dead letters in the old ones are lost, and "
+    "publishers to the old topics are refused.",
+)
+def prefix_changed(inputs: Inputs) -> Iterator[Finding]:
+    """A deployed stage whose `name_prefix` changes."""
+    if inputs.last is None or not inputs.planned:
+        return
+    new = inputs.planned[0]
+    before = {task.get("name_prefix", "") for task in inputs.last.tasks.values()}
+    deleted = [change for change in inputs.changes if not change.replaced]
+    if before and new.naming.prefix not in before and deleted:
+        names = ", ".join(change.name for change in deleted[:_SHOWN])
+        more = f" and {len(deleted) - _SHOWN} more" if len(deleted) > _SHOWN else ""
+        yield Finding(
+            configured(new, "name_prefix"),
+            f"The last plan has the name_prefix {min(before)!r}, and this one has "
+            f"{new.naming.prefix!r}: `terraform apply` would delete {names}{more}, and make them "
+            "under other names.",
+            "Keep the prefix; or deploy a further stage with the new one, move the publishers to "
+            "it, and remove the old stage when its subscriptions are empty.",
+            name=new.naming.prefix or "none",
+        )
 
 
 @rule("dead-letters-deleted", why="The dead letters in it are lost.")
@@ -111,6 +138,7 @@ def store_left(inputs: Inputs) -> Iterator[Finding]:
 
 
 RULES = (
+    prefix_changed,
     subscription_deleted,
     dead_letters_deleted,
     topic_deleted,

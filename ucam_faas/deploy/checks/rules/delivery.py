@@ -142,7 +142,7 @@ def topic_missing(inputs: Inputs) -> Iterator[Finding]:
     made |= {topic for planned in inputs.planned for topic in planned.merged["existing_topics"]}
     for planned in inputs.planned:
         for topic in planned.merged["publishes_to"]:
-            if "/" not in topic and topic not in made:
+            if "/" not in topic and planned.naming.topic(topic) not in made:
                 yield Finding(
                     configured(planned, "publishes_to", topic),
                     f"The task {planned.task.name!r} publishes to {topic!r}, a topic that no task "
@@ -173,7 +173,8 @@ def publishes_to_itself(inputs: Inputs) -> Iterator[Finding]:
     for planned in inputs.receivers:
         own = full_topic(planned.needs.topic or "", project)
         for topic in planned.merged["publishes_to"]:
-            if planned.needs.filter is None and full_topic(topic, project) == own:
+            to = planned.naming.topic(topic)
+            if planned.needs.filter is None and full_topic(to, project) == own:
                 yield Finding(
                     configured(planned, "publishes_to", topic),
                     f"The task {planned.name!r} gets all messages of {topic!r}, and publishes to "

@@ -8,7 +8,9 @@ from ucam_faas.config import Settings
 from ucam_faas.deploy.checks.inputs import Inputs, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.layers import merge_task
 from ucam_faas.deploy.plan import SERVICE_NAME, service_name
+from ucam_faas.deploy.terraform_variables import naming_of
 from ucam_faas.deploy.topics import subscriptions_of
 from ucam_faas.tasks.cloud_names import collisions
 from ucam_faas.tasks.needs import needs_of
@@ -20,14 +22,16 @@ LONGEST_NAME = 255
 @rule("name-refused", why="Google, or the Terraform module, refuses it.")
 def refused(inputs: Inputs) -> Iterator[Finding]:
     """A task whose name Cloud Run (over 49 of a-z, 0-9 and -, `goog…`) or Pub/Sub refuses."""
+    prefix = _prefix(inputs)
+    shorter = f", or shorten the name_prefix {prefix!r}" if prefix else ""
     for task in inputs.tasks:
-        name = service_name(task.name)
+        name = prefix + service_name(task.name)
         if not SERVICE_NAME.fullmatch(name):
             yield Finding(
                 decorated(task),
                 f"The task {task.name!r} cannot be the {task.resource} {name!r}: expected "
                 "1 to 49 of a-z, 0-9 and -, beginning with a letter, and not with goog.",
-                "Write name=… on the decorator, or rename the function.",
+                f"Write name=… on the decorator, or rename the function{shorter}.",
                 task.name,
             )
         elif task.trigger is not None and not is_topic_name(task.name):
@@ -38,6 +42,12 @@ def refused(inputs: Inputs) -> Iterator[Finding]:
                 "Write name=… on the decorator, or rename the function.",
                 task.name,
             )
+
+
+def _prefix(inputs: Inputs) -> str:
+    if inputs.problems or not inputs.tasks:
+        return ""
+    return naming_of(merge_task(inputs.config, inputs.tasks[0], inputs.stage)).prefix
 
 
 @rule("names-collide", why="The second service replaces the first, or the apply fails.")

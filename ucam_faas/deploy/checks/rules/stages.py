@@ -176,8 +176,14 @@ def collide(inputs: Inputs) -> Iterator[Finding]:
                 f"The stages {first!r} and {second!r} are both in the project {plans[0].project}, "
                 f"with the same {kinds}, such as {same[0][1]!r}.",
                 f"Give each a project of its own: project = … in {header_of((STAGE, first))} and "
-                f"in {header_of((STAGE, second))}.",
+                f"in {header_of((STAGE, second))}. Or give one that isn't deployed yet names of "
+                f"its own, such as name_prefix = {_prefix_of(second)!r}.",
             )
+
+
+def _prefix_of(stage: str) -> str:
+    """Return a prefix for a stage's names."""
+    return re.sub("[^a-z0-9]+", "-", stage.lower()).strip("-0123456789")[:19] + "-"
 
 
 def _same(first: Plan, second: Plan) -> Iterator[tuple[Kind, str]]:
