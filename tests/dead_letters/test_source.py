@@ -267,3 +267,23 @@ def test_letters_are_mirrored_edited_and_replayed_to_their_inbox(
     assert all(each.key == f"key-{int(number) % 3}" for number, each in by_number.items())
     assert {each.attributes["ucam_faas_replays"] for each in replays} == {"1"}
     bench.close()
+
+
+def test_the_source_of_a_stage_has_its_dead_letters_alone(world: World) -> None:
+    """Two stages in one project: the names of one have a prefix, and its tasks' names don't."""
+    if isinstance(world, Memory):
+        return  # the prefix is an option of the adapter
+    world.subscribe("test-charge-dead-letter", "test-charge-dead-letter")
+    world.subscribe("charge-dead-letter", "charge-dead-letter")
+    forwarded = {"CloudPubSubDeadLetterSourceSubscription": "test-charge"}
+    world.publish(
+        "test-charge-dead-letter", _unnumbered(1).model_copy(update={"attributes": forwarded})
+    )
+    source = RestSource(Rest(world.source.name), world.source.project, prefix="test-")
+
+    names = [subscription.name for subscription in source.subscriptions()]
+    with _held(source) as leases:
+        letters = _pulled(leases, "test-charge-dead-letter")
+
+    assert names == ["test-charge-dead-letter"]
+    assert [letter.task for letter in letters] == ["charge"]

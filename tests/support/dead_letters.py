@@ -112,6 +112,7 @@ class MemoryPubsub:
     project = "local"
     name = "memory"
     pauses: tuple[float, ...] = (0.1, 0.5)
+    prefix = ""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or ManualClock()

@@ -150,6 +150,7 @@ class _MortalSource:
     def __init__(self, mortal: Mortal, source: Source) -> None:
         self._mortal, self._source = mortal, source
         self.name, self.project, self.pauses = source.name, source.project, source.pauses
+        self.prefix = source.prefix
 
     def subscriptions(self) -> list[Subscription]:
         return self._source.subscriptions()

@@ -35,6 +35,7 @@ class Pubsub:
         name: for people; of a local one, `host:port`.
         project: of topics with short names, if it is known.
         has_history: it is the embedded one of a `ucam-faas dev`, or may be.
+        prefix: of the names of the deployment in it; empty: they have none.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class Pubsub:
     name: str
     project: str | None
     has_history: bool = False
+    prefix: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -77,7 +79,7 @@ def find(
 
         project = project or (cloud.project if cloud and not google else settings.project)
         api = GoogleRest(f"https://{HOST}", SCOPE, extra="pubsub", purpose=f"{purpose} Pub/Sub")
-        return Pubsub(Kind.GOOGLE, api, "Google's Pub/Sub", project)
+        return Pubsub(Kind.GOOGLE, api, "Google's Pub/Sub", project, prefix=settings.name_prefix)
     if cloud is not None and host in (None, cloud.pubsub):
         own = cloud.pubsub == cloud.scheduler  # else it is another emulator
         project = project or cloud.project
@@ -88,4 +90,4 @@ def find(
             f"set PUBSUB_EMULATOR_HOST; --google takes Google's.{elsewhere()}"
         )
     emulator_address.parse(host, CURE)
-    return Pubsub(Kind.EMULATOR, Rest(host), host, settings.project, True)
+    return Pubsub(Kind.EMULATOR, Rest(host), host, settings.project, True, settings.name_prefix)

@@ -108,7 +108,7 @@ class Leases:
         while stale < STALE_PULLS and (received := self._source.pull(keeper)):
             self.renew()
             self._source.extend(keeper, [ack_id for ack_id, _ in received], LEASE_SECONDS)
-            letters = [letter_of(message, keeper) for _, message in received]
+            letters = [letter_of(message, keeper, self._source.prefix) for _, message in received]
             new = [letter for letter in letters if letter.id not in held]
             for (ack_id, _), letter in zip(received, letters, strict=True):
                 held[letter.id] = ack_id

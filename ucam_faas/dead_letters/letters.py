@@ -142,18 +142,19 @@ class Letter:
         return Content(self.data, own_attributes(self.attributes), self.key)
 
 
-def letter_of(message: PubsubMessage, keeper: str) -> Letter:
+def letter_of(message: PubsubMessage, keeper: str, prefix: str = "") -> Letter:
     """Return the letter of a message.
 
     Args:
         message: as its keeper has it.
         keeper: the short name of that subscription.
+        prefix: of the names of subscriptions, which that of the task lacks.
     """
     attributes = dict(message.attributes)
     published = message.publish_time.timestamp() if message.publish_time else 0.0
     last = _time(attributes.get(LAST_ATTEMPT_ATTRIBUTE))
     subscription = attributes.get(SUBSCRIPTION_ATTRIBUTE, "").rpartition("/")[2]
-    task = attributes.get(TASK_ATTRIBUTE, "") or subscription
+    task = attributes.get(TASK_ATTRIBUTE, "") or subscription.removeprefix(prefix)
     reason = attributes.get(REASON_ATTRIBUTE, "")
     return Letter(
         id=f"{keeper}/{message.message_id}",

@@ -41,7 +41,7 @@ def open_workbench(pubsub: Pubsub, jobs: Jobs | None, folder: Path, *, by: str =
     home = local_state.make_home(folder)
     book = Book(home / file_of(pubsub))
     is_embedded = pubsub.kind is Kind.DEV and pubsub.has_history
-    source = RestSource(pubsub.api, pubsub.project, is_embedded=is_embedded)
+    source = RestSource(pubsub.api, pubsub.project, is_embedded=is_embedded, prefix=pubsub.prefix)
     tasks = partial(_tasks, folder) if pubsub.kind is Kind.DEV else tuple
     publisher = RestPublisher(pubsub.api.host, pubsub.api)
     pushes = Pushes() if pubsub.is_local else Pushes(_identity)
@@ -61,10 +61,10 @@ def _tasks(folder: Path) -> list[TaskNeeds]:
 
 
 def file_of(pubsub: Pubsub) -> str:
-    """Return the name of the book of a Pub/Sub: another one has other letters."""
+    """Return the name of the book of a Pub/Sub: another one, or stage, has other letters."""
     if pubsub.kind is Kind.DEV:
         return FILE
-    place = pubsub.project or ""
+    place = f"{pubsub.project or ''}-{pubsub.prefix}".rstrip("-")
     if pubsub.kind is Kind.EMULATOR:
         place = f"{pubsub.name}-{place}"
     stem, dot, suffix = FILE.partition(".")

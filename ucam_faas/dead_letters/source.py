@@ -82,6 +82,10 @@ class Source(Protocol):
     def pauses(self) -> Sequence[float]:
         """Seconds before each further pull after one that brought nothing."""
 
+    @property
+    def prefix(self) -> str:
+        """The prefix of the names in it, which those of tasks in the code lack."""
+
     def subscriptions(self) -> list[Subscription]:
         """Return all subscriptions of the project."""
 
@@ -96,16 +100,20 @@ class Source(Protocol):
 
 
 class RestSource:
-    """A project in a Pub/Sub.
+    """A project in a Pub/Sub, or a stage in it.
 
     Args:
         api: makes the requests.
         project: its id.
+        prefix: of the names of the stage; others aren't seen.
         is_embedded: an empty answer means that there is nothing; that of another Pub/Sub doesn't.
     """
 
-    def __init__(self, api: Api, project: str, *, is_embedded: bool = False) -> None:
+    def __init__(
+        self, api: Api, project: str, *, is_embedded: bool = False, prefix: str = ""
+    ) -> None:
         self._api = api
+        self._prefix = prefix
         self._project = project
         self._pauses = () if is_embedded else PAUSES
         self._limits: dict[str, int] = {}
@@ -125,9 +133,15 @@ class RestSource:
         """Seconds before each further pull after one that brought nothing."""
         return self._pauses
 
+    @property
+    def prefix(self) -> str:
+        """The prefix of the names in it, which those of tasks in the code lack."""
+        return self._prefix
+
     def subscriptions(self) -> list[Subscription]:
-        """Return all subscriptions of the project."""
-        return [_subscription(each) for each in self._list()]
+        """Return all subscriptions of the project, or of the stage."""
+        every = map(_subscription, self._list())
+        return [each for each in every if each.name.startswith(self._prefix)]
 
     def pull(self, subscription: str) -> list[Received]:
         """Return some messages at once: fewer of large ones."""
