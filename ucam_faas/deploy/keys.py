@@ -388,10 +388,10 @@ _CONFIGURATION = {
         configurable="anywhere",
     ),
 }
+_NAMED = {name: option._replace(name=name) for name, option in _CONFIGURATION.items()}
 
 
 def keys() -> dict[str, Option]:
     """Return all keys of the configuration, and the options of the code that it shows, by name."""
     code = {name: option for name, option in OPTIONS.items() if option.configurable != "no"}
-    own = {name: option._replace(name=name) for name, option in _CONFIGURATION.items()}
-    return code | own
+    return code | _NAMED

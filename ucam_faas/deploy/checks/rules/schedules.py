@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from ucam_faas.deploy.checks import clock_changes
@@ -93,6 +94,7 @@ def rare(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
+@lru_cache(maxsize=256)
 def _is_rare(times: Times, today: date) -> bool:
     due = [day for day in _days(today) if times.has_day(day)]
     return len(due) < 2 or any(second - first > RARE for first, second in itertools.pairwise(due))

@@ -168,8 +168,10 @@ def collide(inputs: Inputs) -> Iterator[Finding]:
         if inputs.stage not in (None, first, second):
             continue
         plans = inputs.stages[first], inputs.stages[second]
+        if not plans[0].project or plans[0].project != plans[1].project:
+            continue
         same = sorted(_same(*plans))
-        if plans[0].project and plans[0].project == plans[1].project and same:
+        if same:
             kinds = " and ".join(dict.fromkeys(_MADE[kind] for kind, _ in same))
             yield Finding(
                 _place_of_project(inputs, first, second),
