@@ -76,5 +76,9 @@ def kind_of(on: str) -> str | None:
 
 
 def in_terraform(roles: Iterable[str]) -> list[dict[str, str]]:
-    """Return roles as the module has them."""
-    return [{"role": role, "on": on} for role, on in map(parse, roles)]
+    """Return roles as the module has them, each once: `roles/` may be left out.
+
+    >>> in_terraform(["storage.objectUser on gs://a", "roles/storage.objectUser on gs://a"])
+    [{'role': 'roles/storage.objectUser', 'on': 'gs://a'}]
+    """
+    return [{"role": role, "on": on} for role, on in dict.fromkeys(map(parse, roles))]

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -35,6 +36,7 @@ class SentJob:
         lane: its `lane=`, if that is a constant; None: it has none, or it isn't known before it
             runs.
         then: the name of the callback of its batch; None: it has none, or it isn't known.
+        delay: its `delay=`, if that is a constant; None: it has none, or it isn't known.
     """
 
     receiver: str
@@ -42,6 +44,7 @@ class SentJob:
     is_delayed: bool
     lane: str | None
     then: str | None = None
+    delay: timedelta | None = None
 
 
 def sent_by(task: Task) -> Iterator[SentJob]:
@@ -63,6 +66,7 @@ def sent_by(task: Task) -> Iterator[SentJob]:
                 is_delayed=any(keyword.arg in _DELAYS for keyword in call.keywords),
                 lane=_lane(call, names),
                 then=then,
+                delay=_delay(call, names),
             )
             if then is not None:
                 yield SentJob(receiver=then, place=place, is_delayed=False, lane=None)
@@ -115,6 +119,22 @@ def _receiver(call: ast.Call, names: Mapping[str, Any]) -> str | None:
         if isinstance(target, ast.Constant) and isinstance(target.value, str):
             return target.value.rpartition(".")[2]
     return None
+
+
+def _delay(call: ast.Call, names: Mapping[str, Any]) -> timedelta | None:
+    """Return a delay that is a constant, or `timedelta(…)` of numbers."""
+    node = next((keyword.value for keyword in call.keywords if keyword.arg == "delay"), None)
+    if not isinstance(node, ast.Call):
+        value = None if node is None else _value(node, names)
+        return value if isinstance(value, timedelta) else None
+    if _value(node.func, names) is not timedelta:
+        return None
+    try:
+        arguments = [ast.literal_eval(argument) for argument in node.args]
+        named = {str(part.arg): ast.literal_eval(part.value) for part in node.keywords}
+        return timedelta(*arguments, **named)
+    except (ValueError, TypeError, OverflowError):  # not of constants
+        return None
 
 
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:

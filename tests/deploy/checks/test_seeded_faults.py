@@ -17,8 +17,9 @@ from .seeded_load import LOAD_SEEDS
 from .seeded_regions import REGION_SEEDS, REGION_TERRAFORM_SEEDS
 from .seeded_stages import STAGE_SEEDS
 from .seeded_terraform import TERRAFORM_SEEDS, TerraformSeed
+from .seeded_values import VALUE_SEEDS
 
-ALL_SEEDS = [*SEEDS, *LOAD_SEEDS, *REGION_SEEDS, *STAGE_SEEDS]
+ALL_SEEDS = [*SEEDS, *LOAD_SEEDS, *REGION_SEEDS, *STAGE_SEEDS, *VALUE_SEEDS]
 ALL_TERRAFORM_SEEDS = [*TERRAFORM_SEEDS, *BY_HAND_SEEDS, *REGION_TERRAFORM_SEEDS]
 
 

@@ -16,6 +16,7 @@ from ucam_faas.deploy.read_variables import variables_read_by
 from ucam_faas.deploy.secret_names import is_in_sight
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.tasks.resources import secret_version
 
 SECONDS_TO_END = 10
 GRACE = "UCAM_FAAS_GRACE_SECONDS"
@@ -168,8 +169,36 @@ def variable_missing(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
+@rule("secret-versions-differ", why="After a rotation, one of the tasks has the old value.")
+def versions_differ(inputs: Inputs) -> Iterator[Finding]:
+    """A secret that tasks have under one name, pinned to different versions."""
+    project = (inputs.plan and inputs.plan.project) or "-"
+    pinned: dict[tuple[str, str], dict[int, list[PlannedTask]]] = {}
+    for planned in inputs.planned:
+        for variable, text in planned.merged["secrets"].items():
+            secret, version = secret_version(text, variable)
+            full = secret if "/" in secret else f"projects/{project}/secrets/{secret}"
+            if version.isdecimal():
+                versions = pinned.setdefault((variable, full), {})
+                versions.setdefault(int(version), []).append(planned)
+    for (variable, secret), versions in pinned.items():
+        newest = max(versions)
+        for older in sorted(versions.keys() - {newest}):
+            for planned in versions[older]:
+                yield Finding(
+                    configured(planned, "secrets", variable),
+                    f"{variable} of the task {planned.name!r} is version {older} of the secret "
+                    f"{secret.rpartition('/')[2]!r}, and of the task "
+                    f"{versions[newest][0].name!r} version {newest}.",
+                    "Pin both to one version. If the older is meant, ignore = "
+                    '["secret-versions-differ"].',
+                    planned.name,
+                )
+
+
 RULES = (
     variable_missing,
+    versions_differ,
     refused,
     drain_too_long,
     unreachable,

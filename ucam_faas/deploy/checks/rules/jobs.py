@@ -137,7 +137,23 @@ def delay_without_queue(inputs: Inputs) -> Iterator[Finding]:
                 )
 
 
+@rule("delay-too-long", why="The bucket deletes a large payload before the job starts.")
+def delay_too_long(inputs: Inputs) -> Iterator[Finding]:
+    """A task whose function sends jobs with a longer delay than `longest_delay_days`."""
+    for planned in inputs.planned:
+        days = planned.merged["longest_delay_days"]
+        for sent in sent_by(planned.task) if planned.jobs.payloads else ():
+            if sent.delay is not None and sent.delay > timedelta(days=days):
+                yield Finding(
+                    sent.place,
+                    f"The task {planned.name!r} sends jobs with a delay of "
+                    f"{sent.delay / timedelta(days=1):g} days, and longest_delay_days is {days}.",
+                    "Raise longest_delay_days, or shorten the delay.",
+                    planned.name,
+                )
+
+
 RULES = (
     *(store_missing, forgotten_early, receiver_missing),
-    *(send_not_stated, callback_not_stated, delay_without_queue),
+    *(send_not_stated, callback_not_stated, delay_without_queue, delay_too_long),
 )

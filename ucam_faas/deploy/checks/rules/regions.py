@@ -22,6 +22,7 @@ _NO_PROJECT = ("-", "_")
 """Wildcards in names."""
 _BY_NUMBER = ("secret", "notification channel")
 """Google itself names these with the project's number."""
+_CAPITALS = re.compile("(?=.*[A-Z])[A-Za-z0-9-]+")
 _WHOLE = re.compile(r"(?<![a-z0-9])[a-z]+-[a-z]+[0-9]+(?![a-z0-9])")
 _ZONE = re.compile("[a-z]+-[a-z]+[0-9]+-[a-z]")
 _OF_THE_TASK = {"REGION", "LOCATION", "GCP_REGION", "GOOGLE_CLOUD_REGION", "CLOUD_RUN_REGION"}
@@ -34,21 +35,13 @@ _COPY = re.compile(r"(?<![a-z])(backups?|copy|copies|mirror|replica|dr|standby)(
 
 @rule("region-unknown", why="`terraform apply` fails, or the container can't reach the thing.")
 def unknown(inputs: Inputs) -> Iterator[Finding]:
-    """A region that Cloud Run lacks, also in the name of a thing."""
+    """A region that Cloud Run lacks, also in the name of a thing; or one in capitals there."""
     for planned in inputs.planned:
         region = planned.merged["region"]
         if region and region not in REGIONS:
             yield Finding(
                 configured(planned, "region"), f"region is {region!r}.{_hint(region)}", _fix(region)
             )
-        for region in planned.merged["allowed_persistence_regions"]:
-            if region not in REGIONS:
-                yield Finding(
-                    configured(planned, "allowed_persistence_regions", region),
-                    f"allowed_persistence_regions has {region!r}.{_hint(region)}",
-                    _fix(region),
-                    planned.name,
-                )
         for stored in planned.merged["allowed_persistence_regions"]:
             if stored not in REGIONS:
                 yield Finding(
@@ -59,7 +52,15 @@ def unknown(inputs: Inputs) -> Iterator[Finding]:
                 )
         for thing in references_of(planned):
             location = thing.location
-            if location and _is_unknown(location) and location != region:
+            if location and thing.kind in _BOUND and _CAPITALS.fullmatch(location):
+                yield Finding(
+                    configured(planned, *thing.path),
+                    f"{thing.option}: {thing.text} is in {location!r}, and Google writes locations "
+                    "in lower case.",
+                    f"Write {_lower(location)!r}.",
+                    planned.name,
+                )
+            elif location and _is_unknown(location) and location != region:
                 yield Finding(
                     configured(planned, *thing.path),
                     f"{thing.option}: {thing.text} is in {location!r}.{_hint(location)}",
@@ -71,6 +72,11 @@ def unknown(inputs: Inputs) -> Iterator[Finding]:
 def _is_unknown(location: str) -> bool:
     """Return True if it is a zone, or a region that isn't known."""
     return bool(_ZONE.fullmatch(location)) or (is_region(location) and location not in REGIONS)
+
+
+def _lower(location: str) -> str:
+    """Return a location as Google writes it: `EU` is BigQuery's, and elsewhere `europe`."""
+    return "europe" if location == "EU" else location.lower()
 
 
 def _hint(region: str) -> str:

@@ -102,4 +102,36 @@ def safeguard_removed(inputs: Inputs) -> Iterator[Finding]:
         )
 
 
-RULES = (retention_shortened, attempts_lowered, account_changed, safeguard_removed)
+@rule(
+    "payloads-kept-shorter",
+    why="The bucket deletes large payloads and results of jobs that are still there.",
+)
+def payloads_kept_shorter(inputs: Inputs) -> Iterator[Finding]:
+    """A bucket of payloads that would keep an object for half the time at most."""
+    was, now = dict[str, int](), dict[str, tuple[int, PlannedTask]]()
+    for arguments in inputs.last.tasks.values() if inputs.last else ():
+        places = arguments.get("jobs")
+        bucket = places.get("payloads") if isinstance(places, dict) else None
+        if isinstance(bucket, dict) and isinstance(bucket.get("days"), int):
+            name = str(bucket.get("bucket"))
+            was[name] = max(was.get(name, 0), bucket["days"])
+    for planned in inputs.planned:
+        payloads = planned.jobs.payloads
+        if payloads and payloads.days > now.get(payloads.name, (0, planned))[0]:
+            now[payloads.name] = payloads.days, planned
+    for name, (days, planned) in now.items():
+        if days * _HALF <= was.get(name, 0):
+            yield Finding(
+                configured(planned, "longest_delay_days"),
+                f"The bucket {name!r} keeps an object for {was[name]} days now, and {days} after "
+                "the apply.",
+                "Lower it when no job waits for longer, then allow it: "
+                f'ignore = ["payloads-kept-shorter:{name}"].',
+                name=name,
+            )
+
+
+RULES = (
+    *(retention_shortened, attempts_lowered, account_changed, safeguard_removed),
+    payloads_kept_shorter,
+)
