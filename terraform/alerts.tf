@@ -105,7 +105,7 @@ resource "google_monitoring_alert_policy" "oldest_message" {
     mime_type = "text/markdown"
     subject   = "${var.name}: messages wait"
     content   = <<-EOT
-      A message of the subscription `${google_pubsub_subscription.push[each.key].name}` of the task **${var.name}** waits for more than ${local.oldest_message_seconds[each.key]} seconds. It is lost after ${each.value.message_retention_seconds} seconds.
+      A message of the subscription `${each.value.existing ? each.key : google_pubsub_subscription.push[each.key].name}` of the task **${var.name}** waits for more than ${local.oldest_message_seconds[each.key]} seconds. It is lost after ${each.value.message_retention_seconds} seconds.
 
       1. Is the task failing? Its log (${local.log_query}), entries of severity WARNING or ERROR. Then fix it and deploy.
       2. ${local.is_worker ? "Is it pulled at all? See the instances: `gcloud run worker-pools describe ${var.name} --project=${var.project} --region=${var.region}`. With 0 nothing runs. The log says why a worker doesn't start: a missing grant (apply the module again), or a subscription that pushes." : "Is it called at all? In the metrics of the subscription, push requests by response code: 401 and 403 mean that a grant is missing (apply the module again), 404 that the path `${each.value.path}` is not served."}

@@ -119,7 +119,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letter_agent" {
 
 # A worker pulls.
 resource "google_pubsub_subscription_iam_member" "pull" {
-  for_each = local.is_worker ? local.subscriptions : {}
+  for_each = local.is_worker ? local.made_subscriptions : {}
 
   project      = var.project
   subscription = google_pubsub_subscription.push[each.key].name
@@ -133,7 +133,7 @@ resource "google_pubsub_subscription_iam_member" "pull" {
 
 # When it starts, a worker looks up whether its subscriptions push.
 resource "google_pubsub_subscription_iam_member" "look_up" {
-  for_each = local.is_worker ? local.subscriptions : {}
+  for_each = local.is_worker ? local.made_subscriptions : {}
 
   project      = var.project
   subscription = google_pubsub_subscription.push[each.key].name
@@ -143,6 +143,19 @@ resource "google_pubsub_subscription_iam_member" "look_up" {
   lifecycle {
     replace_triggered_by = [google_pubsub_subscription.push[each.key].id]
   }
+}
+
+# The same for a subscription that another owner made.
+resource "google_pubsub_subscription_iam_member" "existing" {
+  for_each = {
+    for pair in setproduct(local.is_worker ? local.existing_subscriptions : [], ["subscriber", "viewer"]) :
+    join("/", pair) => { subscription = pair[0], role = "roles/pubsub.${pair[1]}" }
+  }
+
+  project      = var.project
+  subscription = each.value.subscription
+  role         = each.value.role
+  member       = local.run_time_member
 }
 
 # Cloud Scheduler runs the Cloud Run job as this account. It publishes to topics as its own service agent.

@@ -44,6 +44,7 @@ locals {
   own_subscription = {
     for name in !local.is_job && length(var.triggers.subscriptions) == 0 && length(local.schedules) > 0 ? [var.name] : [] :
     name => {
+      existing                  = false
       topic                     = name
       create_topic              = true
       filter                    = null
@@ -65,18 +66,23 @@ locals {
       ack_deadline_seconds = subscription.ack_deadline_seconds == null ? min(600, max(10, ceil(var.function.timeout_seconds))) : subscription.ack_deadline_seconds
     })
   }
+
+  # Those that are made here, and those of another owner.
+  made_subscriptions     = { for name, subscription in local.subscriptions : name => subscription if !subscription.existing }
+  existing_subscriptions = toset([for name, subscription in local.subscriptions : name if subscription.existing])
+
   has_pushes = local.is_service && length(local.subscriptions) > 0
 
-  made_topics = toset([for subscription in values(local.subscriptions) : subscription.topic if subscription.create_topic])
+  made_topics = toset([for subscription in values(local.made_subscriptions) : subscription.topic if subscription.create_topic])
 
   # For a schedule that names no topic: the topic of the only subscription.
-  default_topic = one([for subscription in values(local.subscriptions) : subscription.topic if length(local.subscriptions) == 1])
+  default_topic = one([for subscription in values(local.made_subscriptions) : subscription.topic if length(local.subscriptions) == 1])
 
   # Full names, by name. A topic that is made here is named by its resource, so that it is made first; by the resource's
   # name, because its id isn't known before the apply.
   topic_names = {
     for topic in distinct(compact(concat(
-      [for subscription in values(local.subscriptions) : subscription.topic],
+      [for subscription in values(local.made_subscriptions) : subscription.topic],
       [for subscription in values(local.subscriptions) : try(subscription.dead_letter.topic, null)],
       [for schedule in values(local.schedules) : schedule.topic],
       var.function.publishes_to,

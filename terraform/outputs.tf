@@ -19,11 +19,22 @@ output "service_uri" {
 
 output "topics" {
   description = "Full name of the topic, by subscription."
-  value       = { for name, subscription in local.subscriptions : name => local.topic_names[subscription.topic] }
+  value       = { for name, subscription in local.made_subscriptions : name => local.topic_names[subscription.topic] }
+}
+
+output "push_endpoints" {
+  description = "For the owner of each existing subscription, by name: its push endpoint, and the audience and account of the token."
+  value = {
+    for name in local.is_service ? local.existing_subscriptions : [] : name => {
+      endpoint = "${google_cloud_run_v2_service.this[0].uri}${local.subscriptions[name].path}"
+      audience = google_cloud_run_v2_service.this[0].uri
+      account  = local.push_email
+    }
+  }
 }
 
 output "subscriptions" {
-  description = "Ids of the subscriptions, by name."
+  description = "Ids of the subscriptions that are made, by name."
   value       = { for name, subscription in google_pubsub_subscription.push : name => subscription.id }
 }
 

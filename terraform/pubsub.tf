@@ -38,7 +38,7 @@ resource "google_pubsub_schema" "trigger" {
 
 # It pushes to a service; a worker pulls from it. One becomes the other in place.
 resource "google_pubsub_subscription" "push" {
-  for_each = local.subscriptions
+  for_each = local.made_subscriptions
 
   project                    = var.project
   name                       = each.key

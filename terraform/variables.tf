@@ -345,6 +345,7 @@ variable "triggers" {
   default     = {}
   type = object({
     subscriptions = optional(map(object({                   # Subscriptions: they push to a service, and a worker pulls from them.
+      existing                  = optional(bool, false)     # The subscription exists in this project, and its owner sets all but `path`. A worker is granted to pull it; for a service, its owner sets the push of `push_endpoints`.
       topic                     = optional(string)          # Topic whose messages the task gets: a short name in this project, or `projects/P/topics/T`. Default: the name of the subscription.
       create_topic              = optional(bool, false)     # Make the topic. Otherwise it exists.
       filter                    = optional(string)          # Which messages the task gets, by their attributes; the others are acknowledged.
@@ -466,6 +467,22 @@ variable "triggers" {
   validation {
     condition     = alltrue([for subscription in values(var.triggers.subscriptions) : alltrue([for key, value in subscription.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])])
     error_message = "triggers.subscriptions.….labels: ${local.label_rules}"
+  }
+
+  validation {
+    condition = alltrue([
+      for subscription in values(var.triggers.subscriptions) :
+      subscription.topic == null && !subscription.create_topic && subscription.filter == null && !subscription.ordered && subscription.wrapped &&
+      subscription.ack_deadline_seconds == null && subscription.message_retention_seconds == 604800 && length(subscription.labels) == 0 &&
+      subscription.retry.min_backoff_seconds == 10 && subscription.retry.max_backoff_seconds == 600 && subscription.dead_letter == null
+      if subscription.existing
+    ])
+    error_message = "triggers.subscriptions.….existing: the owner of ${join(", ", [for name, subscription in var.triggers.subscriptions : name if subscription.existing])} sets its topic, filter, ordering, deadline, retention, labels, retries and dead letters. Leave them out, or leave out existing."
+  }
+
+  validation {
+    condition     = !anytrue(values(var.triggers.subscriptions)[*].existing) || try(alltrue([for schedule in var.triggers.cron_schedules : try(schedule.topic, null) != null]), true)
+    error_message = "triggers.cron_schedules.….topic: the topic of an existing subscription isn't known here; name the topic to which the schedule publishes."
   }
 
   validation {

@@ -183,6 +183,7 @@ resource "google_cloud_run_v2_worker_pool" "this" {
     google_pubsub_subscription.push,
     google_pubsub_subscription_iam_member.pull,
     google_pubsub_subscription_iam_member.look_up,
+    google_pubsub_subscription_iam_member.existing,
   ]
 
   # The name and version of the tool that deployed last, such as gcloud.

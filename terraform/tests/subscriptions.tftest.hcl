@@ -307,3 +307,81 @@ run "labels_are_everywhere" {
     error_message = "labels are on all that takes labels"
   }
 }
+
+run "the_owner_of_an_existing_subscription_sets_its_push" {
+  variables {
+    function = { container_image = "image:1", target = "take_order" }
+    triggers = { subscriptions = { orders-for-us = { existing = true } } }
+  }
+
+  assert {
+    condition     = length(google_pubsub_subscription.push) + length(google_pubsub_topic.trigger) + length(google_pubsub_subscription_iam_member.existing) == 0
+    error_message = "nothing of its owner's is made or changed"
+  }
+
+  assert {
+    condition = output.push_endpoints == {
+      orders-for-us = {
+        endpoint = "${google_cloud_run_v2_service.this[0].uri}/take_order"
+        audience = google_cloud_run_v2_service.this[0].uri
+        account  = google_service_account.push[0].email
+      }
+    }
+    error_message = "its owner learns what to set"
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_service_iam_member.push) == 1 && length(google_service_account_iam_member.push_token) == 1
+    error_message = "the account may call the service, and Pub/Sub signs as it"
+  }
+}
+
+run "a_worker_may_pull_an_existing_subscription" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1", run_as = "worker" }
+    triggers = { subscriptions = { orders = { existing = true } } }
+    alerting = { notification_channels = ["projects/my-project/notificationChannels/1"] }
+  }
+
+  assert {
+    condition     = length(google_pubsub_subscription.push) == 0 && length(output.push_endpoints) == 0
+    error_message = "it isn't made, and doesn't push"
+  }
+
+  assert {
+    condition     = { for grant in google_pubsub_subscription_iam_member.existing : grant.role => grant.subscription } == { "roles/pubsub.subscriber" = "orders", "roles/pubsub.viewer" = "orders" }
+    error_message = "the worker pulls, and looks up whether it pushes"
+  }
+
+  assert {
+    condition     = contains(keys(google_monitoring_alert_policy.oldest_message), "orders")
+    error_message = "messages that wait are noticed"
+  }
+}
+
+run "an_existing_subscription_keeps_its_owners_settings" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+    triggers = { subscriptions = { orders = { existing = true, dead_letter = {} } } }
+  }
+
+  expect_failures = [var.triggers]
+}
+
+run "a_schedule_beside_an_existing_subscription_names_its_topic" {
+  command = plan
+
+  variables {
+    function = { container_image = "image:1" }
+    triggers = {
+      subscriptions  = { orders = { existing = true } }
+      cron_schedules = { nightly = { schedule = "0 3 * * *" } }
+    }
+  }
+
+  expect_failures = [var.triggers]
+}

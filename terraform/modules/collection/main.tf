@@ -51,7 +51,7 @@ module "task" {
   triggers = {
     subscriptions = {
       for name, subscription in local.subscriptions_of[each.key] : name => merge(subscription, {
-        topic = try(local.topic_names[try(subscription.topic, name)], subscription.topic, name)
+        topic = try(subscription.existing, false) ? null : try(local.topic_names[try(subscription.topic, name)], subscription.topic, name)
         dead_letter = try(subscription.dead_letter.topic, null) == null ? try(subscription.dead_letter, null) : merge(subscription.dead_letter, {
           topic        = lookup(local.dead_letter_topic_names, subscription.dead_letter.topic, subscription.dead_letter.topic)
           subscription = try(google_pubsub_subscription.dead_letter[subscription.dead_letter.topic].name, subscription.dead_letter.subscription, null)
