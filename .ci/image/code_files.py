@@ -1,4 +1,4 @@
-"""A collection's code in an image: readable by all, and without hidden files."""
+"""A collection's code in an image: readable by all, and without hidden files and passwords."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 APP = Path("/srv/app")
 LINK = APP / ".source"
 """Leads to the source; the image's /srv/tasks leads here."""
+SECRETS = ("pip.conf", "netrc")
+"""Files that a build reads as secrets, and that lie beside the code."""
 _WORKER = re.compile(r"batch_handler|run_as *= *[\"']worker[\"']")
 
 
 def tidy(source: str) -> None:
-    """Remove hidden files, let all read the rest, and link the source."""
-    for path in sorted(APP.rglob(".*")):
+    """Remove hidden files and passwords, let all read the rest, and link the source."""
+    secrets = (path for name in SECRETS for path in APP.rglob(name) if path.is_file())
+    for path in (*sorted(APP.rglob(".*")), *secrets):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

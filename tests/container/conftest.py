@@ -59,7 +59,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project") / "project"
     shutil.copytree(COLLECTION, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "Dockerfile").write_text(dockerfile())
-    for name in ("orders/.env", "orders/.git/config", "not_of_the_collection.txt"):
+    private = ("orders/.env", "orders/.git/config", "orders/pip.conf", "not_of_the_collection.txt")
+    for name in private:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("secret")
     (folder / "orders").chmod(0o700)

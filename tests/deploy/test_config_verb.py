@@ -252,3 +252,12 @@ def test_the_documented_example_prints_the_documented_output(project: Project) -
 
     printed = "\n".join(line.rstrip() for line in result.output.splitlines())
     assert printed == block("text").rstrip("\n")
+
+
+def test_the_documented_example_has_no_contradiction(project: Project) -> None:
+    project.write("main.py", block("python"))
+    project.write("pyproject.toml", block("toml"))
+
+    result = project.run("check", "--stage", "production")
+
+    assert result.output.startswith("No contradiction found")

@@ -220,6 +220,15 @@ def test_an_error_about_a_pair_of_values_names_both_origins(project: Project) ->
     )
 
 
+def test_an_error_about_an_entry_of_a_map_names_its_line(project: Project) -> None:
+    text = "[task.welcome.volumes]\n'/data' = 'gs://files'\n'/tmp' = '512Mi'\n[stage.live]"
+
+    line = clash(project, text, memory="512Mi")
+
+    assert line.startswith("ucam-faas.toml:3 [task.welcome]: the task 'welcome': memory='512Mi' ")
+    assert line.endswith("volumes./tmp from ucam-faas.toml:3 [task.welcome]).")
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -152,7 +152,8 @@ def _problems(merged: Merged) -> Iterator[Problem]:
         check_container(merged.values)
     except TaskDefinitionError as error:
         named = [name for name in merged.values if f"{name}=" in str(error)]
-        yield _clash(merged, str(error).rstrip("."), [(name,) for name in named])
+        paths = [path for name in named for path in _entries(merged, name, str(error))]
+        yield _clash(merged, str(error).rstrip("."), paths)
     if len(merged["labels"]) > MAX_LABELS:
         text = f"it has {len(merged['labels'])} labels: expected at most {MAX_LABELS}"
         yield _clash(merged, text, [("labels", list(merged["labels"])[-1])])
@@ -164,6 +165,12 @@ def _problems(merged: Merged) -> Iterator[Problem]:
     elif vpc and not {"connector", "network", "subnetwork"} & vpc.keys():
         text = "vpc_access leads nowhere: expected a connector, a network or a subnetwork"
         yield _clash(merged, text, [path for path in merged.origins if path[0] == "vpc_access"])
+
+
+def _entries(merged: Merged, name: str, text: str) -> list[KeyPath]:
+    """Return the entries of a map that the text names, which have origins of their own, or all."""
+    entries = [path for path in merged.origins if path[0] == name and len(path) > 1]
+    return [path for path in entries if path[1] in text] or entries or [(name,)]
 
 
 def _clash(merged: Merged, text: str, paths: list[KeyPath]) -> Problem:

@@ -196,6 +196,11 @@ def test_a_mismatch_says_where_and_what(schema: Any, data: bytes, reason: str) -
     assert reason in str(raised.value)
 
 
+def test_json_where_binary_is_expected_is_named() -> None:
+    with pytest.raises(MismatchError, match="look like JSON"):
+        avro(record(field("id", "string"))).check(b'{"id": "17"}', BINARY)
+
+
 def test_a_mismatch_does_not_tell_the_value() -> None:
     with pytest.raises(MismatchError) as raised:
         avro(record(field("a", "int"))).check(b'{"a": "secret"}', JSON)

@@ -42,7 +42,13 @@ class AvroDefinition:
     def check(self, data: bytes, encoding: str) -> None:
         """Check data; see `Definition`."""
         if encoding == BINARY:
-            check_binary(data, self.schema, self.names)
+            try:
+                check_binary(data, self.schema, self.names)
+            except MismatchError as error:
+                if not data.startswith(b"{"):
+                    raise
+                text = f"{error} The data look like JSON: the encoding is {BINARY}."
+                raise MismatchError(text) from error
             return
         try:
             check_json(_json(data), self.schema, self.names)

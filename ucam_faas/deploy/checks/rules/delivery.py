@@ -147,8 +147,9 @@ def topic_missing(inputs: Inputs) -> Iterator[Finding]:
                     configured(planned, "publishes_to", topic),
                     f"The task {planned.task.name!r} publishes to {topic!r}, a topic that no task "
                     "reads and Terraform does not make.",
-                    f"If it exists, write projects/PROJECT/topics/{topic}; if a task should read "
-                    f'it, set topic="{topic}" there.',
+                    f"If it exists in each stage's project, add it to existing_topics; if in "
+                    f"another project, write projects/PROJECT/topics/{topic}; if a task should "
+                    f'read it, set topic="{topic}" there.',
                     planned.task.name,
                 )
 
