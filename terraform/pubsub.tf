@@ -34,6 +34,9 @@ resource "google_pubsub_schema" "trigger" {
   name       = each.value
   type       = var.topic_schema.type
   definition = var.topic_schema.definition
+
+  # The provider doesn't take a schema from a topic that stays (README), and the topic refuses messages without it.
+  deletion_policy = local.deletion_policy
 }
 
 # It pushes to a service; a worker pulls from it. One becomes the other in place.

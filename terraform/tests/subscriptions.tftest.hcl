@@ -240,12 +240,14 @@ run "topics_and_subscriptions_are_protected_with_the_service" {
     function            = { container_image = "image:1" }
     triggers            = { subscriptions = { orders = { create_topic = true, dead_letter = {} } } }
     dead_letter_archive = "my-bucket"
+    topic_schema        = { type = "AVRO", definition = "\"string\"", encoding = "JSON" }
   }
 
   assert {
     condition = alltrue([
       for policy in [
         google_pubsub_topic.trigger["orders"].deletion_policy,
+        google_pubsub_schema.trigger["orders"].deletion_policy,
         google_pubsub_topic.dead_letter["orders"].deletion_policy,
         google_pubsub_subscription.push["orders"].deletion_policy,
         google_pubsub_subscription.dead_letter["orders"].deletion_policy,
@@ -263,12 +265,14 @@ run "protection_is_off_for_all_or_none" {
     function            = { container_image = "image:1", deletion_protection = false }
     triggers            = { subscriptions = { orders = { create_topic = true, dead_letter = {} } } }
     dead_letter_archive = "my-bucket"
+    topic_schema        = { type = "AVRO", definition = "\"string\"", encoding = "JSON" }
   }
 
   assert {
     condition = alltrue([
       for policy in [
         google_pubsub_topic.trigger["orders"].deletion_policy,
+        google_pubsub_schema.trigger["orders"].deletion_policy,
         google_pubsub_topic.dead_letter["orders"].deletion_policy,
         google_pubsub_subscription.push["orders"].deletion_policy,
         google_pubsub_subscription.dead_letter["orders"].deletion_policy,

@@ -59,6 +59,9 @@ resource "google_pubsub_schema" "this" {
   name       = each.key
   type       = each.value.type
   definition = each.value.definition
+
+  # The provider doesn't take a schema from a topic that stays, and the topic refuses messages without it.
+  deletion_policy = local.deletion_policies[each.key]
 }
 
 # Pub/Sub forwards dead letters. Tasks share one grant, so that removing one task doesn't take it from the others.

@@ -1,7 +1,6 @@
 # A domain of your own for HTTP tasks: an external Application Load Balancer in front of their services. Requests over plain
 # HTTP are not answered.
 
-
 resource "google_compute_global_address" "this" {
   project = var.project
   name    = var.name
@@ -17,6 +16,10 @@ resource "google_compute_region_network_endpoint_group" "this" {
 
   cloud_run {
     service = each.value
+  }
+
+  lifecycle {
+    create_before_destroy = true
   }
 }
 
@@ -35,6 +38,11 @@ resource "google_compute_backend_service" "this" {
 
   log_config {
     enable = true
+  }
+
+  # Thereby one that goes is deleted after the URL map has changed; Google refuses to delete one that is in use.
+  lifecycle {
+    create_before_destroy = true
   }
 }
 

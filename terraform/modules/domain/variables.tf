@@ -41,8 +41,8 @@ variable "services" {
   nullable    = false
 
   validation {
-    condition     = contains(keys(var.services), "/*") && alltrue([for path in keys(var.services) : can(regex("^/([^*?#]*/)?[^*?#]*[*]?$", path))])
-    error_message = "services: expected paths such as /rooms/*, and /* for all others; found ${join(", ", keys(var.services))}."
+    condition     = contains(keys(var.services), "/*") && alltrue([for path in keys(var.services) : can(regex("^/([^*?#]*/)?([*]|[^*?#]*)$", path))])
+    error_message = "services: expected paths such as /rooms or /rooms/*, with * only after the last /, and /* for all others; found ${join(", ", keys(var.services))}."
   }
 }
 

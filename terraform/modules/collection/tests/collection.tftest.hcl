@@ -152,7 +152,7 @@ run "a_topic_has_a_schema_of_its_name" {
   }
 
   assert {
-    condition     = keys(google_pubsub_schema.this) == ["orders"] && google_pubsub_schema.this["orders"].type == "AVRO"
+    condition     = keys(google_pubsub_schema.this) == ["orders"] && google_pubsub_schema.this["orders"].type == "AVRO" && google_pubsub_schema.this["orders"].deletion_policy == "PREVENT"
     error_message = "only that topic has one"
   }
 

@@ -36,6 +36,16 @@ run "an_old_version_is_refused" {
   expect_failures = [var.min_tls_version]
 }
 
+run "a_star_in_the_middle_of_a_name_is_refused" {
+  command = plan
+
+  variables {
+    services = { "/*" = "rooms", "/desks*" = "desks" }
+  }
+
+  expect_failures = [var.services]
+}
+
 run "all_paths_have_a_service" {
   command = plan
 
