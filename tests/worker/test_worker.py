@@ -33,6 +33,25 @@ def task(act: Any, name: str = "task", **options: Any) -> Any:
 
 
 @on_a_loop
+async def test_two_stages_in_one_project_get_their_own_messages() -> None:
+    """Also those that a task sends and publishes to another by its name in the code."""
+    seen: dict[str, list[bytes]] = {"test-": [], "": []}
+    async with cloud() as pubsub:
+        for prefix, own in seen.items():
+            last = task(own.append, name="last")
+            first = task(lambda data, last=last: last.publish(data), name="first", publishes=[last])
+            worker = pubsub.worker(first, last, name_prefix=prefix, messages_limit=2)
+            async with working(worker) as running:
+                pubsub.publish(f"{prefix}first", f"for {prefix}".encode())
+                await running
+
+        waiting = [pubsub.waiting(f"{prefix}last") for prefix in seen]
+
+    assert seen == {"test-": [b"for test-"], "": [b"for "]}
+    assert waiting == [0, 0]
+
+
+@on_a_loop
 async def test_messages_of_the_topic_and_of_the_inbox_are_processed() -> None:
     seen: list[bytes] = []
     async with cloud() as pubsub:

@@ -179,12 +179,13 @@ def collide(inputs: Inputs) -> Iterator[Finding]:
                 f"with the same {kinds}, such as {same[0][1]!r}.",
                 f"Give each a project of its own: project = … in {header_of((STAGE, first))} and "
                 f"in {header_of((STAGE, second))}. Or give one that isn't deployed yet names of "
-                f"its own, such as name_prefix = {_prefix_of(second)!r}.",
+                f"its own, such as name_prefix = {_prefix_of(first, second)!r}.",
             )
 
 
-def _prefix_of(stage: str) -> str:
-    """Return a prefix for a stage's names."""
+def _prefix_of(first: str, second: str) -> str:
+    """Return a prefix for the names of one of two stages: not of production."""
+    stage = first if second in words_of("production") else second
     return re.sub("[^a-z0-9]+", "-", stage.lower()).strip("-0123456789")[:19] + "-"
 
 
