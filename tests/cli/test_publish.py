@@ -763,6 +763,30 @@ def test_googles_pubsub_is_published_to_when_asked_for_whatever_else_there_is(
     assert sink.message["orderingKey"] == "o"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "topic"),
+    [
+        (["welcome"], "projects/p/topics/test-welcome"),
+        (["--topic", "users"], "projects/p/topics/users"),
+        (["--topic", "projects/q/topics/news"], "projects/q/topics/news"),
+    ],
+)
+def test_a_stage_with_a_prefix_gets_messages_by_short_names_of_its_topics(
+    arguments: list[str],
+    topic: str,
+    publish: Publish,
+    sink: Sink,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(google_rest, "GoogleRest", lambda url, *_, **__: Rest(sink.host))
+    monkeypatch.setenv("UCAM_FAAS_NAME_PREFIX", "test-")
+    monkeypatch.setenv("UCAM_FAAS_EXISTING_TOPICS", "orders,users")
+
+    publish(*arguments, ADA, "--google")
+
+    assert sink.topic == topic
+
+
 # --- sources
 
 

@@ -102,6 +102,22 @@ def test_a_process_publishes_to_the_topics_that_it_is_granted(tmp_path: Path) ->
     assert "projects/shared-project/topics/users" in granted
 
 
+def test_the_queue_of_delayed_jobs_wakes_the_tasks_of_its_stage(tmp_path: Path) -> None:
+    account = "delays@shared-project.iam.gserviceaccount.com"
+    queue = f"""
+    [stage.late]
+    name_prefix = "late-"
+    environment.UCAM_FAAS_JOB_STORE = "firestore:shared-project/late"
+    environment.UCAM_FAAS_DELAY_QUEUE = "projects/shared-project/locations/europe-west2/queues/late"
+    environment.UCAM_FAAS_DELAY_ACCOUNT = "{account}"
+    """
+    plan = plan_of(tmp_path, "late", TOGETHER + queue)
+    inboxes = {inbox for planned in plan.tasks for inbox in planned.jobs.inboxes}
+
+    assert "late-ship-inbox-bulk" in inboxes
+    assert inboxes <= {*plan.topics}
+
+
 def test_a_task_finds_its_own_dead_letters(tmp_path: Path) -> None:
     planned = next(each for each in plan_of(tmp_path).tasks if each.name == "ship")
     here = Runtime(settings_of(planned), ManualClock(), connect=publisher_of)

@@ -413,6 +413,24 @@ def test_a_trigger_on_the_topic_of_the_inbox_runs_the_job(
     assert job.status is State.SUCCESS
 
 
+def test_a_trigger_on_an_inbox_with_a_prefix_runs_the_job(
+    make_client: Make, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = send("Ada")
+    monkeypatch.setenv("UCAM_FAAS_NAME_PREFIX", "test-")
+    client = make_client("message")
+    event = {
+        **EVENT,
+        "source": f"{SOURCE_OF_TOPICS}/test-message-inbox",
+        "type": ucam_faas.PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE,
+    }
+    headers = {f"ce-{name}": value for name, value in event.items()}
+
+    client.post("/", json=json.loads(make_push(wake_of(job)).body), headers=headers)
+
+    assert job.status is State.SUCCESS
+
+
 def test_a_trigger_on_another_topic_brings_messages(make_client: Make, store: str) -> None:
     client, job = make_client("message"), send("Ada")
     event = {

@@ -254,3 +254,26 @@ async def test_what_a_task_sends_in_a_worker_stays_in_its_lane(tmp_path: Path) -
         ("parent", "bulk", State.SUCCESS),
         ("child", "bulk", State.SUCCESS),
     }
+
+
+@on_a_loop
+async def test_two_stages_in_one_project_run_their_own_jobs(tmp_path: Path) -> None:
+    """One task sends them to a lane of another, by its name in the code."""
+    seen: dict[str, list[bytes]] = {"test-": [], "": []}
+    async with cloud() as pubsub:
+        for prefix, own in seen.items():
+            store = f"sqlite:{tmp_path}/{prefix}jobs.db"
+            child = task(own.append, name="child", lanes=["bulk"])
+            parent = task(lambda data, to=child: to.send(data, lane="bulk").id, name="parent")
+            runtimes.store_of.cache_clear()
+            worker = pubsub.worker(
+                parent, child, name_prefix=prefix, job_store=store, messages_limit=2
+            )
+            async with working(worker) as running:
+                pubsub.publish(f"{prefix}parent", f"for {prefix}".encode())
+                await running
+
+        waiting = [pubsub.waiting(f"{prefix}child-inbox-bulk") for prefix in seen]
+
+    assert seen == {"test-": [b"for test-"], "": [b"for "]}
+    assert waiting == [0, 0]

@@ -120,6 +120,31 @@ async def test_a_dead_letter_goes_to_its_topic_on_an_emulator() -> None:
 
 
 @on_a_loop
+async def test_the_dead_letters_of_a_stage_go_to_its_own_topics() -> None:
+    """After the last attempt; the topic's name is the default, or the task's option."""
+
+    def fail(data: bytes) -> None:
+        raise ValueError("always")
+
+    retry = ucam_faas.RetryPolicy(max_attempts=5, min_backoff=timedelta(0))
+    tasks = task(fail, "one", retry=retry), task(fail, "two", retry=retry, dead_letter_topic="lost")
+    async with cloud() as pubsub:
+        for subscription in ("one-dead-letter", "lost-kept"):
+            pubsub.subscribe(subscription, subscription.removesuffix("-kept"))
+        worker = pubsub.worker(*tasks, name_prefix="test-", messages_limit=10)
+        async with working(worker) as running:
+            pubsub.publish("test-one", b"x")
+            pubsub.publish("test-two", b"x")
+            result = await running
+
+        kept = [pubsub.waiting(f"test-{name}") for name in ("one-dead-letter", "lost-kept")]
+        others = [pubsub.waiting(name) for name in ("one-dead-letter", "lost-kept")]
+
+    assert result.outcomes == {"crashed": 8, "dead_lettered": 2}
+    assert (kept, others) == ([1, 1], [0, 0])
+
+
+@on_a_loop
 async def test_an_emulator_needs_no_project(monkeypatch: pytest.MonkeyPatch) -> None:
     def hand_over(data: bytes) -> None:
         following.publish(data)
