@@ -127,6 +127,19 @@ def test_a_task_finds_its_own_dead_letters(tmp_path: Path) -> None:
     assert here.dead_letter_topic(planned.task) == "projects/shared-project/topics/test-lost"
 
 
+def test_a_task_that_is_always_retried_is_granted_its_topic_of_dead_letters(
+    tmp_path: Path,
+) -> None:
+    """It decides on them itself: its subscription forwards none."""
+    (tmp_path / "ucam-faas.toml").write_text(TOGETHER)
+    endless = ucam_faas.RetryPolicy(max_attempts=None)
+    task = task_of("endless", topic="orders", dead_letter_topic="lost", retry=endless)
+    planned = make([task], layers.read(tmp_path), "test", app="shop").tasks[0]
+
+    assert planned.dead_letters is None
+    assert "test-lost" in planned.publishes_to
+
+
 @pytest.mark.parametrize("stage", ["test", "live"])
 def test_a_worker_pulls_the_subscriptions_of_its_stage(tmp_path: Path, stage: str) -> None:
     for planned in plan_of(tmp_path, stage).tasks:
