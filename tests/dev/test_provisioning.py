@@ -282,6 +282,13 @@ def test_a_task_has_an_inbox_for_each_of_its_lanes() -> None:
     }
 
 
+def test_a_subscription_of_another_owner_is_made_with_the_tasks_name() -> None:
+    cloud = apply([replace(task("one", "orders", dead="lost"), subscription="orders-for-us")])
+
+    assert cloud.subscriptions[0]["one"] == ("orders", "/one")
+    assert "orders-for-us" not in cloud.subscriptions[0]
+
+
 def test_a_task_has_an_inbox_beside_its_topic() -> None:
     async def inbox() -> tuple[str, str]:
         async with Emulator(Options()) as emulator:

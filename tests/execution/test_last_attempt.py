@@ -184,6 +184,19 @@ def test_the_deployments_number_of_attempts_wins_over_the_codes(letters: Letters
     assert isinstance(last.outcome, DeadLettered)
 
 
+@pytest.mark.parametrize(("limit", "is_last"), [(None, False), (20, True)])
+def test_the_owner_of_another_owners_subscription_counts(
+    limit: int | None, is_last: bool, letters: Letters
+) -> None:
+    settings = replace(letters.runtime.settings, max_attempts=limit)
+    letters.runtime = replace(letters.runtime, settings=settings)
+    task = raising(ValueError(), subscription="orders-for-us")
+
+    conclusion = letters.handle(task, make_message(), delivery_attempt=20)
+
+    assert isinstance(conclusion.outcome, DeadLettered) is is_last
+
+
 @pytest.mark.parametrize("attempts", [1, 4])
 def test_the_task_counts_to_less_than_pubsub_can(attempts: int, letters: Letters) -> None:
     """The subscription has Pub/Sub's least, 5, and the deployment says so."""

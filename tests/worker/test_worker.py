@@ -52,6 +52,20 @@ async def test_two_stages_in_one_project_get_their_own_messages() -> None:
 
 
 @on_a_loop
+async def test_a_subscription_of_another_owner_is_pulled_by_its_own_name() -> None:
+    seen: list[bytes] = []
+    async with cloud() as pubsub:
+        own = task(seen.append, subscription="orders-for-us", topic="orders")
+        worker = pubsub.worker(own, messages_limit=1)
+        async with working(worker) as running:
+            pubsub.publish("orders", b"one")
+            await running
+
+        assert seen == [b"one"]
+        assert pubsub.waiting("orders-for-us") == 0
+
+
+@on_a_loop
 async def test_messages_of_the_topic_and_of_the_inbox_are_processed() -> None:
     seen: list[bytes] = []
     async with cloud() as pubsub:

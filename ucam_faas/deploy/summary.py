@@ -30,7 +30,8 @@ def _trigger(planned: PlannedTask) -> str:
         lines.append(f"HTTP {needs.path}")
     elif planned.gets_messages:
         ordered = ", ordered" * needs.ordered
-        lines.append(f"topic {needs.topic}{ordered}")
+        existing = needs.subscription and f"subscription {needs.subscription}"
+        lines.append(existing or f"topic {needs.topic}{ordered}")
         if needs.filter:
             lines.append(f"  where {needs.filter}")
         lines += [f"topic {own.topic}" for own in list(planned.subscriptions.values())[1:]]
@@ -45,6 +46,8 @@ def _retries(planned: PlannedTask) -> str:
         return ""
     if planned.is_cloud_run_job:
         return f"{planned.max_retries}, at once"
+    if planned.needs.subscription:
+        return "set by the owner of\nthe subscription"
     retry = planned.task.policy.retry
     waits = backoffs(retry, (retry.max_attempts or _SHOWN_WAITS + 2) - 1)
     shown = ", ".join(_seconds(wait) for wait in waits[:_SHOWN_WAITS])

@@ -96,6 +96,11 @@ class PlannedTask:
         return bool(self.subscriptions)
 
     @property
+    def made_subscriptions(self) -> Mapping[str, TaskSubscription]:
+        """Those that the deployment makes."""
+        return {name: own for name, own in self.subscriptions.items() if not own.existing}
+
+    @property
     def dead_letters(self) -> DeadLetters | None:
         """Where its messages end; None: it gets none, or they are delivered until they expire."""
         own = self.subscriptions.get(self.needs.name)
@@ -118,7 +123,7 @@ class PlannedTask:
         """Return the arguments of the Terraform module for one task."""
         channels = self.merged["alert_channels"]
         alerting = {"notification_channels": channels} if channels else {}
-        variables = {
+        variables: dict[str, Any] = {
             "format": FORMAT,
             "name": self.service,
             "summary": self.task.summary,
@@ -141,6 +146,10 @@ class PlannedTask:
             concerned = option.concerns not in _WITHOUT_EFFECT[self.task.run_as]
             if option.terraform and concerned and not option.computed:
                 _put(variables, option.terraform.split("."), self.argument(name))
+        for name, own in self.subscriptions.items():
+            if own.existing:  # the module refuses its owner's settings
+                place = {"existing": True, "path": own.path}
+                variables["triggers"]["subscriptions"][name] = place
         return variables
 
     def _function(self) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class TopicUser:
 
     Args:
         task: its name in the code.
-        reads: the topic of its subscription.
+        reads: the topic of its subscription; None: it has none, or one of another owner.
         schema: the schema of that topic.
         dead_letters: the topic of its dead letters.
         jobs: the topics of its jobs: its inbox, and the topic of events.
@@ -78,7 +78,7 @@ class TopicUser:
             task=task,
             needs=needs,
             merged=merged,
-            reads=needs.topic if needs.gets_messages else None,
+            reads=needs.topic if needs.gets_messages and needs.subscription is None else None,
             schema=(
                 schema_of(task, merged["topic_schema"], folder) if needs.gets_messages else None
             ),

@@ -7,6 +7,7 @@ their messages; resources made here that no task needs any more are deleted.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -74,6 +75,8 @@ class Provisioning:
         Raises:
             RpcError: the emulator refuses something.
         """
+        # One of another owner is replaced by one that is named after the task.
+        plans = [replace(plan, subscription=None) for plan in plans]
         pushed = [plan for plan in plans if plan.topic is not None]
         for plan in pushed:
             read = [each.topic for each in subscriptions_of(plan, plan.lanes).values()]

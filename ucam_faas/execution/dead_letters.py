@@ -156,6 +156,8 @@ def _is_last(task: Task, published: MessagePublishedData, runtime: Runtime) -> b
     by this process.
     """
     limit, attempt = _limit(task, runtime), _number(published, runtime)
+    if task.trigger is not None and task.trigger.subscription and not is_uncounted(published):
+        limit = runtime.settings.max_attempts  # its owner's
     if limit is None:
         return False
     if task.trigger is None and not is_uncounted(published):

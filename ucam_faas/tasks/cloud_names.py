@@ -53,7 +53,10 @@ class Naming:
         return name.removeprefix(self.prefix)
 
     def needs(self, needs: TaskNeeds) -> TaskNeeds:
-        """Return a task's needs with the names in the cloud; its name is its subscription's."""
+        """Return a task's needs with the names in the cloud.
+
+        Its name is that of the subscription that is made. One of another owner has its own.
+        """
         if not self.prefix:
             return needs
         return replace(
@@ -96,7 +99,7 @@ def _names(needs: TaskNeeds) -> Iterator[tuple[str, str, str]]:
         yield "schedule", job_id(needs, number), task
     if needs.topic is None:
         return
-    yield "subscription", needs.name, task
+    yield "subscription", needs.subscription or needs.name, task
     for lane in needs.lanes:
         yield "subscription", inbox_of(needs.name, lane), task
     topic = needs.decided_dead_letter_topic or needs.dead_letter_topic

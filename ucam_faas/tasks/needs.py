@@ -42,6 +42,8 @@ class TaskNeeds:
         lanes: the names of its lanes, each with an inbox, if it has one at all; none: it takes no
             jobs.
         topic: short, or full; None: it is called over HTTP only.
+        subscription: the short name of that which delivers, if another owner has made it. Its
+            deadline, retries and dead letters are its owner's.
         wrapped: pushes carry Pub/Sub's JSON; False: the data alone.
         max_attempts: deliveries, of which Pub/Sub wants 5 at least; the task may give up before.
         own_attempts: deliveries after which the task itself gives up, if they are fewer.
@@ -56,6 +58,7 @@ class TaskNeeds:
     summary: str = ""
     run_as: str = "service"
     topic: str | None = None
+    subscription: str | None = None
     lanes: tuple[str, ...] = (DEFAULT_LANE,)
     filter: str | None = None
     ordered: bool = False
@@ -102,6 +105,8 @@ def with_dead_letter_topic(task: Task, settings: Settings) -> Task:
     named = task.policy.dead_letter_topic or settings.dead_letter_topic
     if task.trigger is None or named or not task.policy.retry.max_attempts:
         return task
+    if task.trigger.subscription is not None:
+        return task
     topic = f"{task.name}-dead-letter"
     return replace(task, policy=replace(task.policy, dead_letter_topic=topic))
 
@@ -129,6 +134,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
             "function."
         )
     decided = task.policy.dead_letter_topic or settings.dead_letter_topic
+    attempts = retry.max_attempts if trigger.subscription is None else None
     return TaskNeeds(
         name=task.name,
         path=task.route,
@@ -136,6 +142,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
         summary=task.summary,
         run_as=task.run_as,
         topic=trigger.topic,
+        subscription=trigger.subscription,
         lanes=task.lane_names if task.takes_jobs else (),
         pausable=bool(task.lanes),
         filter=trigger.filter,
@@ -144,11 +151,9 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
         ack_deadline_seconds=task.policy.ack_deadline_seconds,
         min_backoff_seconds=retry.min_backoff.total_seconds(),
         max_backoff_seconds=retry.max_backoff.total_seconds(),
-        max_attempts=retry.max_attempts and max(retry.max_attempts, MIN_ATTEMPTS),
-        own_attempts=retry.max_attempts
-        if (retry.max_attempts or MIN_ATTEMPTS) < MIN_ATTEMPTS
-        else None,
-        dead_letter_topic=(decided or f"{task.name}-dead-letter") if retry.max_attempts else None,
+        max_attempts=attempts and max(attempts, MIN_ATTEMPTS),
+        own_attempts=attempts if (attempts or MIN_ATTEMPTS) < MIN_ATTEMPTS else None,
+        dead_letter_topic=(decided or f"{task.name}-dead-letter") if attempts else None,
         decided_dead_letter_topic=decided,
         schedules=tuple(
             ScheduleNeeds(

@@ -21,7 +21,7 @@ from ucam_faas.tasks.resource_options import ResourceOptions
 from ucam_faas.tasks.resources import RunAs
 from ucam_faas.tasks.startup import StartUp, takes_name
 from ucam_faas.tasks.task import HandlerExecutionOptions, check_name
-from ucam_faas.tasks.triggers import Schedule
+from ucam_faas.tasks.triggers import Schedule, check_subscription
 
 if TYPE_CHECKING:
     from ucam_faas.tasks.middleware import Middleware
@@ -223,6 +223,17 @@ class _Subscribed(TypedDict, total=False):
             concerns="pushes",
             terraform=f"{SUBSCRIPTION}.topic",
             computed=True,
+        ),
+    ]
+    subscription: Annotated[
+        str | None,
+        Option(
+            doc="subscription of another owner, in the deployment's project: it isn't made, and "
+            "its owner sets `filter`, `ordered`, `retry` and the dead letters",
+            takes="`S`, its short name. `topic` then names the topic in `ucam-faas dev` alone; "
+            "default: the deployment makes a subscription named after the task",
+            check=check_subscription,
+            concerns="pushes",
         ),
     ]
     filter: Annotated[

@@ -18,7 +18,7 @@ from ucam_faas.tasks.triggers import Trigger, trigger_maker
 
 _IN_POLICY = frozenset(Policy.__dataclass_fields__)
 _IN_JOBS = frozenset(JobPolicy.__dataclass_fields__)
-_IN_TRIGGER = frozenset({"topic", "filter", "schedule", "ordered"})
+_IN_TRIGGER = frozenset({"topic", "filter", "schedule", "ordered", "subscription"})
 _IN_TASK = frozenset({"create_default_info", "options", "propagate_lane", "run_in_process"})
 
 
@@ -179,6 +179,7 @@ def task_fields(
     options = combine(OPTIONS, inherited, own)
     check_together(options)
     check_mounts(options)
+    _check_subscription(options)
     run_as = options.get("run_as", "service")
     if run_as == "cloud-run-job":
         _check_cloud_run_job(own)
@@ -222,6 +223,28 @@ def _lanes(options: Mapping[str, Any], run_as: str) -> tuple[Lane, ...]:
 
 def _part(options: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in names}
+
+
+_OF_THE_OWNER = ("filter", "ordered", "retry", "dead_letter_topic")
+
+
+def _check_subscription(options: Mapping[str, Any]) -> None:
+    """Refuse options that only the owner of a subscription can set."""
+    subscription = options.get("subscription")
+    if subscription is None:
+        return
+    for name in _OF_THE_OWNER:
+        if options.get(name):
+            raise TaskDefinitionError(
+                f"{name}={options[name]!r} with subscription={subscription!r}: the owner of the "
+                f"subscription sets that. Leave out {name}, here and in the collection."
+            )
+    if options.get("schedule"):
+        raise TaskDefinitionError(
+            f"schedule={options['schedule']!r} with subscription={subscription!r}: the deployment "
+            "doesn't know the topic of another owner's subscription, to which the schedule would "
+            "publish. Give the schedule to another task."
+        )
 
 
 def _check_cloud_run_job(own: Mapping[str, Any]) -> None:

@@ -36,6 +36,7 @@ class TaskSubscription:
         wrapped: pushes carry Pub/Sub's JSON; False: the data alone.
         path: at which the task gets the pushes.
         dead_letters: None: messages are delivered until they expire.
+        existing: another owner has made it, and sets all but the path.
     """
 
     topic: str
@@ -47,6 +48,7 @@ class TaskSubscription:
     min_backoff_seconds: float
     max_backoff_seconds: float
     dead_letters: DeadLetters | None
+    existing: bool = False
 
     def resource(self, name: str, project: str) -> dict[str, Any]:
         """Return the subscription as Google's JSON has it, without the endpoint of its pushes."""
@@ -76,7 +78,7 @@ def subscriptions_of(needs: TaskNeeds, lanes: Sequence[str]) -> dict[str, TaskSu
         lanes: those of its lanes that have an inbox.
     """
     inboxes = {inbox_of(needs.name, lane): _of_inbox(needs, lane) for lane in lanes}
-    return {needs.name: _of_topic(needs), **inboxes}
+    return {needs.subscription or needs.name: _of_topic(needs), **inboxes}
 
 
 def _of_topic(needs: TaskNeeds) -> TaskSubscription:
@@ -94,6 +96,7 @@ def _of_topic(needs: TaskNeeds) -> TaskSubscription:
         min_backoff_seconds=needs.min_backoff_seconds,
         max_backoff_seconds=needs.max_backoff_seconds,
         dead_letters=dead_letters,
+        existing=needs.subscription is not None,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 from ucam_faas.tasks.option import check_flag
-from ucam_faas.tasks.policies import check_topic
+from ucam_faas.tasks.policies import TOPIC_RULES, check_topic, is_topic_name
 
 MAX_SCHEDULE_BYTES = 999_000
 """Of data and attributes: a Cloud Scheduler job has 1 MB, about 1 KB of it for the request."""
@@ -92,6 +92,7 @@ class Trigger:
         filter: which messages, in Pub/Sub's filter language; None: all.
         schedules: publish to the topic at set times.
         ordered: messages with one ordering key are delivered one after the other.
+        subscription: that delivers, if another owner has made it; None: the deployment makes it.
 
     Raises:
         TaskDefinitionError: a value is outside Google's limits, or a schedule's messages never
@@ -102,6 +103,7 @@ class Trigger:
     filter: str | None = None
     schedules: tuple[Schedule, ...] = ()
     ordered: bool = False
+    subscription: str | None = None
 
     def __post_init__(self) -> None:
         check_flag("ordered", self.ordered)
@@ -190,6 +192,26 @@ def _schedules_of(option: Any) -> tuple[Schedule, ...]:
         f'schedule={option!r}: expected a cron expression such as schedule="0 3 * * *", '
         "Schedule(…), or a list of them."
     )
+
+
+def check_subscription(name: Any) -> None:
+    """Refuse a name of a subscription that Pub/Sub can't have, or that is in another project.
+
+    Raises:
+        TaskDefinitionError: with the rules of such names.
+
+    >>> check_subscription("orders-for-us")
+    """
+    if isinstance(name, str) and is_topic_name(name):  # the same rules
+        return
+    text = f"subscription={name!r}: expected a short name of {TOPIC_RULES}."
+    if isinstance(name, str) and "/" in name:
+        text = (
+            f"subscription={name!r}: expected a short name, such as {name.rpartition('/')[2]!r}. A "
+            "subscription in another project isn't supported yet: the deployment makes its grants, "
+            "and a worker pulls, in its own project."
+        )
+    raise TaskDefinitionError(text)
 
 
 def check_attributes(attributes: Mapping[str, str]) -> None:

@@ -89,10 +89,13 @@ async def check(
 def _not_there(source: Source, error: Any) -> ConfigurationError:
     code = code_of(error)
     if code == "NOT_FOUND":
+        trigger = source.task.trigger
+        is_existing = trigger and trigger.subscription and not source.is_inbox
+        maker = "Its owner" if is_existing else "Terraform"
+        how = "" if is_existing else " from the plan (`ucam-faas plan`)"
         return ConfigurationError(
             f"The subscription {source.subscription} of the task {source.task.name!r} doesn't "
-            "exist. Terraform makes it from the plan (`ucam-faas plan`); on an emulator, "
-            "--auto-declare does."
+            f"exist. {maker} makes it{how}; on an emulator, --auto-declare does."
         )
     return ConfigurationError(
         f"Pub/Sub doesn't say how {source.subscription} delivers: {code}: {error.details()}"

@@ -37,7 +37,9 @@ def sources_of(task: Task, project: str, naming: Naming) -> list[Source]:
     def full(name: str) -> str:
         return f"projects/{project}/subscriptions/{naming.name(name)}"
 
-    source = Source(task, full(task.name), is_inbox=False)
+    existing = task.trigger and task.trigger.subscription
+    own = f"projects/{project}/subscriptions/{existing}" if existing else full(task.name)
+    source = Source(task, own, is_inbox=False)
     if not task.takes_jobs:
         return [source]
     inboxes = [

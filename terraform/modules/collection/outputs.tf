@@ -3,6 +3,11 @@ output "tasks" {
   value       = module.task
 }
 
+output "push_endpoints" {
+  description = "For the owner of each existing subscription, by name: its push endpoint, and the audience and account of the token."
+  value       = merge(values(module.task)[*].push_endpoints...)
+}
+
 output "topics" {
   description = "Full names of the topics, by short name."
   value       = local.topic_names

@@ -146,6 +146,8 @@ def _parts_of_tasks(variables: Mapping[str, Any]) -> Iterator[Part]:
         )
         subscriptions = arguments.get("triggers", {}).get("subscriptions", {})
         for subscription, needs in subscriptions.items():
+            if needs.get("existing"):  # another owner's
+                continue
             yield from _subscription(subscription, needs, variables, task)
         if subscriptions and kind == "service":  # one grant for all of them
             account = "the task's" if format_of(arguments) == 1 else "the collection's"

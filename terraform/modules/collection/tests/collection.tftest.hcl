@@ -277,6 +277,31 @@ run "tasks_share_the_accounts_of_the_collection" {
   }
 }
 
+run "the_owners_of_existing_subscriptions_learn_what_to_set" {
+  variables {
+    tasks = {
+      a = { format = 2, name = "a", function = { target = "a" }, triggers = { subscriptions = { orders-for-us = { existing = true, path = "/a" } } } }
+      b = { format = 2, name = "b", function = { run_as = "worker" }, triggers = { subscriptions = { invoices-for-us = { existing = true, path = "/b" } } } }
+      c = { format = 2, name = "c", function = {}, triggers = { subscriptions = { ccc = { topic = "orders", dead_letter = { topic = "lost" } } } } }
+    }
+  }
+
+  assert {
+    condition     = keys(output.push_endpoints) == ["orders-for-us"] && endswith(output.push_endpoints.orders-for-us.endpoint, "/a")
+    error_message = "a service's subscription pushes to it; a worker pulls"
+  }
+
+  assert {
+    condition     = output.push_endpoints.orders-for-us.account == basename(google_service_account_iam_member.push_token[0].service_account_id)
+    error_message = "it pushes as the account that all tasks share"
+  }
+
+  assert {
+    condition     = length(module.task["a"].subscriptions) + length(module.task["b"].subscriptions) == 0 && length(google_pubsub_topic.this) == 0
+    error_message = "neither they nor their topics are made"
+  }
+}
+
 run "a_service_that_only_answers_requests_needs_no_shared_account" {
   command = plan
 

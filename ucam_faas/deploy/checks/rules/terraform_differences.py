@@ -52,7 +52,7 @@ def task_missing(inputs: Inputs) -> Iterator[Finding]:
         task, deployment, lacks = planned.task, there.get(planned.task.name), []
         if deployment is None:
             lacks += [] if serves_all else [f"no {task.resource}"]
-        elif planned.subscriptions:
+        elif planned.made_subscriptions:
             lacks += _lacking_subscriptions(deployment)
         wanted = planned.schedules
         if deployment and UNKNOWN not in schedules:
@@ -65,7 +65,7 @@ def task_missing(inputs: Inputs) -> Iterator[Finding]:
 def _lacking_subscriptions(deployment: Deployment) -> Iterator[str]:
     if deployment.planned.is_worker:
         there = {subscription.get("name") for subscription in deployment.subscriptions}
-        for name in deployment.planned.subscriptions:
+        for name in deployment.planned.made_subscriptions:
             if not there & {name, UNKNOWN}:
                 yield f"no subscription {name!r} to pull"
         return
@@ -76,7 +76,7 @@ def _lacking_subscriptions(deployment: Deployment) -> Iterator[str]:
     paths = {planned.path for _, planned in pushes}
     if len(pushes) < len(deployment.subscriptions):
         return  # one of them pushes to a path that isn't known yet
-    for planned in deployment.planned.subscriptions.values():
+    for planned in deployment.planned.made_subscriptions.values():
         if planned.path not in paths:
             yield f"no subscription that pushes to {planned.path}"
 

@@ -47,13 +47,13 @@ class Deployment:
         One that pushes elsewhere is compared with that of the task's topic. One of another name
         whose path isn't known yet is left out, unless the task has one subscription only.
         """
-        planned = self.planned.subscriptions
+        planned = self.planned.made_subscriptions
         of_paths = {own.path: own for own in planned.values()}
         for subscription in self.subscriptions:
             own = planned.get(str(subscription.get("name")))
             path = path_of(subscription)
             if own is None and planned and (path is not None or len(planned) == 1):
-                own = of_paths.get(path or "", planned[self.planned.needs.name])
+                own = of_paths.get(path or "", planned.get(self.planned.needs.name))
             if own is not None:
                 yield subscription, own
 
@@ -93,7 +93,7 @@ def deployments(inputs: Inputs) -> Sequence[Deployment]:
             run=run,
             subscriptions=[
                 *pushes.get(run.address, []),
-                *chain.from_iterable(unsure.get(own, []) for own in tasks[name].subscriptions),
+                *chain.from_iterable(unsure.get(own, []) for own in tasks[name].made_subscriptions),
             ],
         )
         for run in plan.of(*RUNS.values())
