@@ -287,6 +287,23 @@ def test_a_message_that_is_never_given_up_has_no_dead_letters(shop: Project) -> 
     assert dead["channel"] == {"$ref": "#/channels/count_orders-dead-letter"}
 
 
+@pytest.mark.slow
+def test_the_topic_of_another_owners_subscription_is_not_known(
+    project: Project, official: Any
+) -> None:
+    code = 'import ucam_faas\n@ucam_faas.raw_event(subscription="for-us")\ndef take(event): ...\n'
+    project.write("main.py", code)
+
+    described = document(project)
+
+    official.validate(described)
+    take = described["operations"]["take"]
+    assert take["channel"] == {"$ref": "#/channels/for-us"}
+    assert described["channels"]["for-us"]["address"] is None
+    assert take["x-ucam-faas"] == {"subscription": "for-us"}
+    assert "the owner of its subscription" in take["description"]
+
+
 def test_the_document_lists_the_topics_that_a_task_publishes_to(shop: Project) -> None:
     operations = document(shop)["operations"]
 

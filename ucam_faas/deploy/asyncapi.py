@@ -67,9 +67,11 @@ class _Document:
         name, needs = planned.task.name, planned.needs
         assert needs.topic is not None, "tasks without a topic are left out"
         message = self._message(planned)
+        existing = needs.subscription
+        channel = self._unknown(existing) if existing else self._channel(needs.topic)
         self.operations[name] = {
             "action": "receive",
-            **self._on(needs.topic, message),
+            **self._on(channel, message),
             "title": name,
             **({"summary": needs.summary} if needs.summary else {}),
             "description": "\n\n".join(_description(planned)),
@@ -78,26 +80,37 @@ class _Document:
         if needs.dead_letter_topic is not None:
             self.operations[f"{name}.dead-letter"] = {
                 "action": "send",
-                **self._on(needs.dead_letter_topic, message),
+                **self._on(self._channel(needs.dead_letter_topic), message),
                 "summary": f"Messages that {name} failed {_times(planned)} to handle.",
             }
         for topic in map(planned.naming.topic, planned.merged["publishes_to"]):
+            channel = self._channel(topic)
             sent = {
                 "action": "send",
-                **self._on(topic),
+                **self._on(channel),
                 "summary": f"Messages that {name} publishes.",
             }
-            self.operations[f"{name}.publish.{self._channel(topic)}"] = sent
+            self.operations[f"{name}.publish.{channel}"] = sent
 
-    def _on(self, topic: str, message: str | None = None) -> Object:
+    def _on(self, channel: str, message: str | None = None) -> Object:
         """Return the channel and the messages of an operation."""
-        channel = self._channel(topic)
         operation: Object = {"channel": {"$ref": f"#/channels/{channel}"}}
         if message is not None:
             messages = self.channels[channel].setdefault("messages", {})
             messages[message] = {"$ref": f"#/components/messages/{message}"}
             operation["messages"] = [{"$ref": f"#/channels/{channel}/messages/{message}"}]
         return operation
+
+    def _unknown(self, subscription: str) -> str:
+        """Return the id of a new channel: the topic of another owner's subscription."""
+        channel = _free(component_name(subscription), self.channels)
+        self.channels[channel] = {
+            "address": None,
+            "title": subscription,
+            "description": f"The topic of the subscription `{subscription}`, which has another "
+            "owner.",
+        }
+        return channel
 
     def _channel(self, topic: str) -> str:
         """Return the id of a topic's channel, which is made if it is new."""
@@ -167,6 +180,9 @@ def _description(planned: PlannedTask) -> Iterator[str]:
         yield (
             f"Cloud Scheduler sends one at `{schedule.expression}` ({schedule.time_zone}{paused})."
         )
+    if needs.subscription:
+        yield "Delivered as often as the owner of its subscription has set."
+        return
     waits = f"{needs.min_backoff_seconds:g} to {needs.max_backoff_seconds:g} seconds apart"
     if needs.max_attempts is None:
         yield f"Delivered, {waits}, until it is handled or expires."
@@ -184,6 +200,8 @@ def _times(planned: PlannedTask) -> str:
 def _extension(planned: PlannedTask) -> Object:
     """Return the fields that AsyncAPI lacks."""
     needs = planned.needs
+    if needs.subscription:
+        return {"subscription": needs.subscription}
     return {
         "subscription": needs.name,
         "filter": needs.filter,

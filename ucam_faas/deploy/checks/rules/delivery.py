@@ -122,7 +122,8 @@ def archive_without_effect(inputs: Inputs) -> Iterator[Finding]:
         none = topic is None
         if named or (none and f"{TASK}.{planned.task.name}" in origin.layer):
             has = f"them in the topic {named!r}" if named else "none"
-            fix = "that topic" if named else "retry=RetryPolicy(max_attempts=None)"
+            existing = "subscription=" if planned.needs.subscription else None
+            fix = "that topic" if named else existing or "retry=RetryPolicy(max_attempts=None)"
             yield Finding(
                 configured(planned, key),
                 f"The dead letters of the task {planned.task.name!r} are not archived: it "
