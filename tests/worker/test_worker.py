@@ -34,7 +34,7 @@ def task(act: Any, name: str = "task", **options: Any) -> Any:
 
 @on_a_loop
 async def test_two_stages_in_one_project_get_their_own_messages() -> None:
-    """Also those that a task sends and publishes to another by its name in the code."""
+    """Also those that a task publishes to another by its name in the code."""
     seen: dict[str, list[bytes]] = {"test-": [], "": []}
     async with cloud() as pubsub:
         for prefix, own in seen.items():

@@ -103,9 +103,8 @@ def with_dead_letter_topic(task: Task, settings: Settings) -> Task:
     It is that of its subscription, if neither the task nor the settings name another.
     """
     named = task.policy.dead_letter_topic or settings.dead_letter_topic
-    if task.trigger is None or named or not task.policy.retry.max_attempts:
-        return task
-    if task.trigger.subscription is not None:
+    is_ours = task.trigger is not None and task.trigger.subscription is None
+    if not is_ours or named or not task.policy.retry.max_attempts:
         return task
     topic = f"{task.name}-dead-letter"
     return replace(task, policy=replace(task.policy, dead_letter_topic=topic))
