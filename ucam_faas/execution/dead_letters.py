@@ -136,7 +136,7 @@ def refuse_used_up(execution: Execution) -> None:
     published, runtime, task = execution.delivery.published, execution.runtime, execution.task
     if published is None or not is_uncounted(published) or runtime.publisher is None:
         return
-    limit, total = _limit(task, runtime), runtime.attempts.of(published).total
+    limit, total = _limit(task, published, runtime), runtime.attempts.of(published).total
     if limit is not None and total >= limit and runtime.dead_letter_topic(task) is not None:
         raise DeadLetter(f"{total} attempts failed, without time to publish a dead letter")
 
@@ -155,9 +155,7 @@ def _is_last(task: Task, published: MessagePublishedData, runtime: Runtime) -> b
     than 5, so there the RetryPolicy always counts. The attempts of a replay in an inbox are counted
     by this process.
     """
-    limit, attempt = _limit(task, runtime), _number(published, runtime)
-    if task.trigger is not None and task.trigger.subscription and not is_uncounted(published):
-        limit = runtime.settings.max_attempts  # its owner's
+    limit, attempt = _limit(task, published, runtime), _number(published, runtime)
     if limit is None:
         return False
     if task.trigger is None and not is_uncounted(published):
@@ -172,7 +170,9 @@ def _number(published: MessagePublishedData, runtime: Runtime) -> int | None:
     return published.delivery_attempt
 
 
-def _limit(task: Task, runtime: Runtime) -> int | None:
+def _limit(task: Task, published: MessagePublishedData, runtime: Runtime) -> int | None:
+    if task.trigger is not None and task.trigger.subscription and not is_uncounted(published):
+        return runtime.settings.max_attempts  # its owner's
     limit = task.policy.retry.max_attempts
     if limit is None or limit >= MIN_ATTEMPTS:
         limit = runtime.settings.max_attempts or limit
