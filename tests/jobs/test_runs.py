@@ -275,8 +275,9 @@ async def test_one_wake_too_many_is_acknowledged_and_no_news(
     response = await wake(app)
 
     assert (response.status, ran) == (200, [])
-    (line,) = [record for record in caplog.records if record.name == "ucam_faas"]
-    assert (line.getMessage(), line.levelno) == ("ucam_faas_job_not_run", logging.DEBUG)
+    lines = [(r.getMessage(), r.levelno) for r in caplog.records if r.name == "ucam_faas"]
+    ours = [line for line in lines if line[0] != "ucam_faas_function_ended_late"]  # another test's
+    assert ours == [("ucam_faas_job_not_run", logging.DEBUG)]
 
 
 @on_a_loop

@@ -135,7 +135,7 @@ def replaces_rows_without_a_transaction(serve: Serve, clock: ManualClock) -> Non
     @message_handler(message_type=Line)
     def replace(line: Line) -> None:
         rows[:] = [row for row in rows if row.invoice != line.invoice]
-        time.sleep(0.002)  # two statements, two round trips
+        time.sleep(0.05)  # two statements: longer than a thread takes to start
         rows.extend([line] * line.count)
 
     cloud = serve(replace)
