@@ -87,7 +87,7 @@ benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratio
 	$(BIN)/python benchmarks/guard.py
 
 trials: $(STAMP)  ## try jobs with real processes that are killed, stopped, replaced and crashed (minutes)
-	TRIALS_STORE=$(STORE) $(BIN)/python -m pytest tests/trials/trial_*.py
+	TRIALS_STORE=$(STORE) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/trials/trial_*.py
 
 pictures: $(STAMP)  ## take the pictures of the documents again (needs chromium and pngquant)
 	$(BIN)/python docs/pictures.py

@@ -111,7 +111,7 @@ def marks_after_the_work(serve: Serve, clock: ManualClock) -> None:
     sent: list[str] = []
 
     def send(order: Order) -> None:
-        time.sleep(0.002)
+        time.sleep(0.05)
         sent.append(order.id)
 
     @message_handler(message_type=Order)
@@ -192,7 +192,7 @@ def knows_only_what_is_under_way(serve: Serve, clock: ManualClock) -> None:
             return
         under_way.add(order.id)
         try:
-            time.sleep(0.002)
+            time.sleep(0.05)
             sent.append(order.id)
         finally:
             under_way.discard(order.id)
