@@ -97,6 +97,7 @@ HEAVY = {
         "emulator.api.protos",
         "worker.protos",
         "emulator.schemas.protobuf",
+        "emulator.schemas.proto_names",
         "emulator.schemas.proto_parser",
         in_functions="dashboard.forms.protobuf http_jobs.payloads tasks.payload_types "
         "tasks.protobuf_schemas tasks.samples.protobuf",

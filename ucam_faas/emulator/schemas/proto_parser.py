@@ -6,10 +6,8 @@ The numbers, and names that are there twice, are checked by protobuf when it bui
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
@@ -19,15 +17,9 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from ucam_faas.emulator.schemas.definitions import DefinitionError
+from ucam_faas.emulator.schemas.proto_names import resolve
+from ucam_faas.emulator.schemas.proto_tokens import Tokens
 
-_TOKENS = re.compile(
-    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
-    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-    |(?P<name>\.?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)
-    |(?P<number>(?:0[xX][0-9A-Fa-f]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[fF]?)
-    |(?P<symbol>[{}\[\]()<>=;,:/+-])""",
-    re.DOTALL | re.VERBOSE,
-)
 _SCALARS = {
     name: FieldDescriptorProto.Type.Value(f"TYPE_{name.upper()}")
     for name in (
@@ -54,97 +46,45 @@ def parse_proto(text: str) -> FileDescriptorProto:
     """
     parser = _Parser(text)
     parser.parse()
-    _resolve(parser.file)
+    resolve(parser.file)
     return parser.file
 
 
 class _Parser:
     def __init__(self, text: str) -> None:
         self.file = FileDescriptorProto(name="schema.proto")
-        self._tokens = list(_tokens(text))
-        self._at = 0
+        self._tokens = Tokens(text)
         self._depth = 0
-
-    # -- tokens -------------------------------------------------------------------------------
-
-    @property
-    def _next(self) -> str:
-        return self._tokens[self._at][1]
-
-    def _fail(self, expected: str) -> NoReturn:
-        line, token = self._tokens[self._at]
-        raise DefinitionError(f"line {line}: expected {expected}, found {token or 'the end'!r}")
-
-    def _take(self) -> str:
-        token = self._next
-        if not token:
-            self._fail("more")
-        self._at += 1
-        return token
-
-    def _skip(self, token: str) -> bool:
-        if self._next != token:
-            return False
-        self._at += 1
-        return True
-
-    def _expect(self, *tokens: str) -> None:
-        for token in tokens:
-            if not self._skip(token):
-                self._fail(repr(token))
-
-    def _name(self, *, full: bool = False) -> str:
-        if not re.fullmatch(r"\.?[A-Za-z_][\w.]*" if full else r"[A-Za-z_]\w*", self._next):
-            self._fail("a name")
-        return self._take()
-
-    def _integer(self) -> int:
-        sign = -1 if self._skip("-") else 1
-        token = self._next
-        try:
-            value = int(token, 8 if re.fullmatch(r"0\d+", token) else 0)
-        except ValueError:
-            self._fail("a number")
-        self._take()
-        return sign * value
-
-    def _string(self) -> str:
-        if self._next[:1] not in ('"', "'"):
-            self._fail("a string")
-        parts = []
-        while self._next[:1] in ('"', "'"):  # as in C, neighbours are one
-            parts.append(_unquoted(self._take()))
-        return "".join(parts)
-
-    # -- the file -----------------------------------------------------------------------------
 
     def parse(self) -> None:
         """Read the whole text."""
         self.file.syntax = "proto2"
-        if self._skip("syntax"):
-            self._expect("=")
-            self.file.syntax = self._string()
+        if self._tokens.skip("syntax"):
+            self._tokens.expect("=")
+            self.file.syntax = self._tokens.string()
             if self.file.syntax not in ("proto2", "proto3"):
                 raise DefinitionError(f"unknown syntax {self.file.syntax!r}")
-            self._expect(";")
-        while self._next:
-            if self._skip("package"):
-                self.file.package = self._name(full=True)
-                self._expect(";")
-            elif self._skip("option"):
+            self._tokens.expect(";")
+        while self._tokens.next:
+            if self._tokens.skip("package"):
+                self.file.package = self._tokens.name(full=True)
+                self._tokens.expect(";")
+            elif self._tokens.skip("option"):
                 self._option()
-            elif self._skip("message"):
+            elif self._tokens.skip("message"):
                 self._message(self.file.message_type.add())
-            elif self._skip("enum"):
+            elif self._tokens.skip("enum"):
                 self._enum(self.file.enum_type.add())
-            elif self._next in ("import", "service", "extend", "edition"):
-                raise DefinitionError(f"{self._next!r} isn't supported in a schema of Pub/Sub")
-            elif not self._skip(";"):
-                self._fail("a message")
+            elif self._tokens.next in ("import", "service", "extend", "edition"):
+                raise DefinitionError(
+                    f"{self._tokens.next!r} isn't supported in a schema of Pub/Sub"
+                )
+            elif not self._tokens.skip(";"):
+                self._tokens.fail("a message")
 
     def _message(self, message: DescriptorProto) -> None:
-        message.name = self._name()
-        self._expect("{")
+        message.name = self._tokens.name()
+        self._tokens.expect("{")
         self._body(message)
 
     def _body(self, message: DescriptorProto) -> None:
@@ -160,15 +100,15 @@ class _Parser:
             "reserved": lambda: self._reserved(message, 1),
             "extensions": lambda: self._extensions(message),
         }
-        while not self._skip("}"):
-            following = self._tokens[self._at + 1][1] if self._next else ""
-            if self._next == "extend":
+        while not self._tokens.skip("}"):
+            word, following = self._tokens.next, self._tokens.after_next
+            if word == "extend":
                 raise DefinitionError("'extend' isn't supported in a schema of Pub/Sub")
-            if self._next == "map" and following == "<":
+            if word == "map" and following == "<":
                 self._map(message)
-            elif self._next in statements and following != "=" and not following.startswith("."):
-                statements[self._take()]()
-            elif not self._skip(";"):
+            elif word in statements and following != "=" and not following.startswith("."):
+                statements[self._tokens.take()]()
+            elif not self._tokens.skip(";"):
                 presences += self._field(message)
         for field in presences:  # behind the real ones
             field.oneof_index = len(message.oneof_decl)
@@ -179,9 +119,9 @@ class _Parser:
     def _field(self, message: DescriptorProto) -> list[FieldDescriptorProto]:
         """Read a field, and return it in a list if its presence is tracked by `optional`."""
         proto3 = self.file.syntax == "proto3"
-        label = self._take() if self._next in _LABELS else ""
+        label = self._tokens.take() if self._tokens.next in _LABELS else ""
         if not label and not proto3:
-            self._fail("'optional', 'repeated' or 'required'")
+            self._tokens.fail("'optional', 'repeated' or 'required'")
         if label == "required" and proto3:
             raise DefinitionError("proto3 has no required fields")
         field = self._typed(message, _LABELS[label or "optional"])
@@ -191,19 +131,19 @@ class _Parser:
         return []
 
     def _typed(self, message: DescriptorProto, label: Any) -> FieldDescriptorProto:
-        if self._skip("group"):
+        if self._tokens.skip("group"):
             return self._group(message, label)
         field = message.field.add(label=label)
         self._type(field)
-        field.name = self._name()
-        self._expect("=")
-        field.number = _checked_number(self._integer())
+        field.name = self._tokens.name()
+        self._tokens.expect("=")
+        field.number = _checked_number(self._tokens.integer())
         self._field_options(field)
-        self._expect(";")
+        self._tokens.expect(";")
         return field
 
     def _type(self, field: FieldDescriptorProto) -> None:
-        name = self._name(full=True)
+        name = self._tokens.name(full=True)
         if name in _SCALARS:
             field.type = _SCALARS[name]
         else:
@@ -212,45 +152,45 @@ class _Parser:
     def _group(self, message: DescriptorProto, label: Any) -> FieldDescriptorProto:
         if self.file.syntax == "proto3":
             raise DefinitionError("proto3 has no groups")
-        name = self._name()
-        self._expect("=")
+        name = self._tokens.name()
+        self._tokens.expect("=")
         field = message.field.add(label=label, name=name.lower(), type_name=name)
         field.type = FieldDescriptorProto.TYPE_GROUP
-        field.number = _checked_number(self._integer())
+        field.number = _checked_number(self._tokens.integer())
         self._field_options(field)
         nested = message.nested_type.add(name=name)
-        self._expect("{")
+        self._tokens.expect("{")
         self._body(nested)
         return field
 
     def _map(self, message: DescriptorProto) -> None:
-        self._expect("map", "<")
-        if self._next not in _KEYS:
-            self._fail("a type of keys")
-        key = _SCALARS[self._take()]
-        self._expect(",")
+        self._tokens.expect("map", "<")
+        if self._tokens.next not in _KEYS:
+            self._tokens.fail("a type of keys")
+        key = _SCALARS[self._tokens.take()]
+        self._tokens.expect(",")
         value = FieldDescriptorProto(name="value", number=2, label=_LABELS["optional"])
         self._type(value)
-        self._expect(">")
-        field = message.field.add(label=_LABELS["repeated"], name=self._name())
+        self._tokens.expect(">")
+        field = message.field.add(label=_LABELS["repeated"], name=self._tokens.name())
         entry = message.nested_type.add(name=_camel(field.name) + "Entry")
         entry.options.map_entry = True
         entry.field.add(name="key", number=1, label=_LABELS["optional"], type=key)
         entry.field.append(value)
         field.type_name = entry.name
-        self._expect("=")
-        field.number = _checked_number(self._integer())
+        self._tokens.expect("=")
+        field.number = _checked_number(self._tokens.integer())
         self._field_options(field)
-        self._expect(";")
+        self._tokens.expect(";")
 
     def _oneof(self, message: DescriptorProto) -> None:
         index = len(message.oneof_decl)
-        message.oneof_decl.add(name=self._name())
-        self._expect("{")
-        while not self._skip("}"):
-            if self._skip("option"):
+        message.oneof_decl.add(name=self._tokens.name())
+        self._tokens.expect("{")
+        while not self._tokens.skip("}"):
+            if self._tokens.skip("option"):
                 self._option()
-            elif not self._skip(";"):
+            elif not self._tokens.skip(";"):
                 self._typed(message, _LABELS["optional"]).oneof_index = index
         if not any(
             each.HasField("oneof_index") and each.oneof_index == index for each in message.field
@@ -258,24 +198,24 @@ class _Parser:
             raise DefinitionError(f"the oneof {message.oneof_decl[index].name} is empty")
 
     def _enum(self, enum: EnumDescriptorProto) -> None:
-        enum.name = self._name()
-        self._expect("{")
-        while not self._skip("}"):
-            if self._skip("option"):
-                if self._next == "allow_alias":
-                    self._expect("allow_alias", "=")
-                    enum.options.allow_alias = self._take() == "true"
-                    self._expect(";")
+        enum.name = self._tokens.name()
+        self._tokens.expect("{")
+        while not self._tokens.skip("}"):
+            if self._tokens.skip("option"):
+                if self._tokens.next == "allow_alias":
+                    self._tokens.expect("allow_alias", "=")
+                    enum.options.allow_alias = self._tokens.take() == "true"
+                    self._tokens.expect(";")
                 else:
                     self._option()
-            elif self._skip("reserved"):
+            elif self._tokens.skip("reserved"):
                 self._reserved(enum, 0)
-            elif not self._skip(";"):
-                value = enum.value.add(name=self._name())
-                self._expect("=")
+            elif not self._tokens.skip(";"):
+                value = enum.value.add(name=self._tokens.name())
+                self._tokens.expect("=")
                 value.number = self._int32()
                 self._field_options(None)
-                self._expect(";")
+                self._tokens.expect(";")
         if not enum.value:
             raise DefinitionError(f"the enum {enum.name} is empty")
         if self.file.syntax == "proto3" and enum.value[0].number != 0:
@@ -285,7 +225,7 @@ class _Parser:
             raise DefinitionError(f"two values of the enum {enum.name} have one number")
 
     def _int32(self) -> int:
-        value = self._integer()
+        value = self._tokens.integer()
         if not -(2**31) <= value < 2**31:
             raise DefinitionError(f"{value} isn't a number of 32 bits")
         return value
@@ -293,14 +233,14 @@ class _Parser:
     def _reserved(self, holder: Any, past: int) -> None:
         """Read reserved names or ranges; `past` is added to a range's end."""
         while True:
-            if self._next[:1] in ('"', "'"):
-                holder.reserved_name.append(self._string())
+            if self._tokens.next[:1] in ('"', "'"):
+                holder.reserved_name.append(self._tokens.string())
             else:
                 first, last = self._range(_MOST_NUMBER if past else 2**31 - 1)
                 holder.reserved_range.add(start=first, end=last + past)
-            if not self._skip(","):
+            if not self._tokens.skip(","):
                 break
-        self._expect(";")
+        self._tokens.expect(";")
 
     def _extensions(self, message: DescriptorProto) -> None:
         if self.file.syntax == "proto3":
@@ -308,39 +248,39 @@ class _Parser:
         while True:
             first, last = self._range(_MOST_NUMBER)
             message.extension_range.add(start=first, end=last + 1)
-            if not self._skip(","):
+            if not self._tokens.skip(","):
                 break
         self._field_options(None)
-        self._expect(";")
+        self._tokens.expect(";")
 
     def _range(self, most: int) -> tuple[int, int]:
         first = last = self._int32()
-        if self._skip("to"):
-            last = most if self._skip("max") else self._int32()
+        if self._tokens.skip("to"):
+            last = most if self._tokens.skip("max") else self._int32()
         return first, last
-
-    # -- options ------------------------------------------------------------------------------
 
     def _option(self) -> None:
         """Skip an option: none of them changes the data."""
-        while not self._skip(";"):
+        while not self._tokens.skip(";"):
             self._value()
 
     def _field_options(self, field: FieldDescriptorProto | None) -> None:
-        if not self._skip("["):
+        if not self._tokens.skip("["):
             return
         while True:
-            name = self._next
-            while not self._skip("="):
-                self._take()
-            sign = self._take() if self._next in ("-", "+") and field is not None else ""
-            is_text = self._next[:1] in ('"', "'")
-            value = self._string() if is_text else self._value()
+            name = self._tokens.next
+            while not self._tokens.skip("="):
+                self._tokens.take()
+            sign = (
+                self._tokens.take() if self._tokens.next in ("-", "+") and field is not None else ""
+            )
+            is_text = self._tokens.next[:1] in ('"', "'")
+            value = self._tokens.string() if is_text else self._value()
             if field is not None:
                 self._set(field, name, sign + value)
-            if not self._skip(","):
+            if not self._tokens.skip(","):
                 break
-        self._expect("]")
+        self._tokens.expect("]")
 
     def _set(self, field: FieldDescriptorProto, name: str, value: str) -> None:
         if name == "packed":
@@ -354,33 +294,12 @@ class _Parser:
 
     def _value(self) -> str:
         """Read a token, or a whole aggregate."""
-        token = self._take()
+        token = self._tokens.take()
         if token in ("{", "["):
             closing = "}" if token == "{" else "]"
-            while not self._skip(closing):
+            while not self._tokens.skip(closing):
                 self._value()
         return token
-
-
-def _tokens(text: str) -> Iterator[tuple[int, str]]:
-    """Return the line and the text of each token; the last is empty."""
-    at, line = 0, 1
-    while at < len(text):
-        match = _TOKENS.match(text, at)
-        if match is None:
-            raise DefinitionError(f"line {line}: unexpected {text[at]!r}")
-        if match.lastgroup != "space":
-            yield line, match[0]
-        line += match[0].count("\n")
-        at = match.end()
-    yield from [(line, "")] * 2
-
-
-def _unquoted(token: str) -> str:
-    try:
-        return str(ast.literal_eval(token))
-    except (ValueError, SyntaxError) as error:
-        raise DefinitionError(f"{token} isn't a string") from error
 
 
 def _checked_number(number: int) -> int:
@@ -402,44 +321,3 @@ def _check_numbers(message: DescriptorProto) -> None:
 
 def _camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-
-
-def _resolve(file: FileDescriptorProto) -> None:
-    """Replace each field's type by its full name, as protobuf looks names up: inside out."""
-    kinds: dict[str, Any] = {}
-    fields: list[tuple[str, FieldDescriptorProto]] = []
-
-    def collect(message: DescriptorProto, prefix: str) -> None:
-        scope = f"{prefix}.{message.name}"
-        kinds[scope] = FieldDescriptorProto.TYPE_MESSAGE
-        kinds.update((f"{scope}.{each.name}", _ENUM) for each in message.enum_type)
-        fields.extend((scope, field) for field in message.field)
-        for nested in message.nested_type:
-            collect(nested, scope)
-
-    top = f".{file.package}" if file.package else ""
-    kinds.update((f"{top}.{each.name}", _ENUM) for each in file.enum_type)
-    for each in file.message_type:
-        collect(each, top)
-    for scope, field in fields:
-        if field.type_name:
-            name = _look_up(field.type_name, scope, kinds)
-            field.type_name = name
-            if not field.HasField("type"):
-                field.type = kinds[name]
-
-
-_ENUM: Any = FieldDescriptorProto.TYPE_ENUM
-
-
-def _look_up(name: str, scope: str, kinds: dict[str, Any]) -> str:
-    if name.startswith("."):
-        if name in kinds:
-            return name
-    else:
-        parts = scope.split(".")
-        for length in range(len(parts), 0, -1):
-            full = ".".join((*parts[:length], name))
-            if full in kinds:
-                return full
-    raise DefinitionError(f"{name} isn't defined; a schema of Pub/Sub can't import others")
