@@ -17,7 +17,7 @@ LABELS = $(OCI).title=ucam-faas $(OCI).licenses=MIT \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials pictures clean
+.PHONY: help run test test-fast lint dist image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials pictures clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -44,6 +44,9 @@ lint: $(STAMP)  ## check style, types and words
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/words.py
+
+dist: $(STAMP)  ## build the wheel and the sdist, the same bytes each time, and check them
+	$(BIN)/python .ci/dist.py $(OPTIONS)
 
 image:  ## build the two base images for tasks
 	docker build --target build --tag $(IMAGE):build $(LABELS) $(OPTIONS) .
@@ -93,4 +96,4 @@ pictures: $(STAMP)  ## take the pictures of the documents again (needs chromium 
 	$(BIN)/python docs/pictures.py
 
 clean:  ## remove installed and cached files
-	rm -rf $(VENV) benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis

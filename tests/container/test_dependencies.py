@@ -14,7 +14,7 @@ from .engine import ROOT
 PROJECT = """
 [project]
 name = "shop"
-dependencies = ["ucam-faas>=2.0.0a1,<3", "httpx>=0.28"]
+dependencies = ["ucam-faas>=2.0.0,<3", "httpx>=0.28"]
 """
 EMPTY = '[project]\nname = "shop"\ndependencies = ["ucam_faas @ git+https://example.org/x.git"]\n'
 POETRY = '[tool.poetry.dependencies]\npython = "^3.11"\nhttpx = "*"\n'
@@ -39,7 +39,7 @@ def find(dependencies: ModuleType, folder: Path, files: dict[str, str]) -> list[
         path.mkdir()
     for name, text in files.items():
         (folder / name).write_text(text)
-    wanted = dependencies.find(folders, "2.0.0a1")
+    wanted = dependencies.find(folders, "2.0.0")
     return [text.replace(f"{folder}/", "") for text in wanted.arguments] if wanted else []
 
 
@@ -104,8 +104,8 @@ def test_one_file_lists_what_is_installed(
             "uv export",
         ),
         (
-            {"pyproject.toml": PROJECT.replace(">=2.0.0a1,<3", ">=2.1")},
-            "requires ucam-faas>=2.1, but the image has 2.0.0a1",
+            {"pyproject.toml": PROJECT.replace(">=2.0.0,<3", ">=2.1")},
+            "requires ucam-faas>=2.1, but the image has 2.0.0",
             "Change one",
         ),
         (

@@ -13,7 +13,7 @@ from .test_building import TASK
 
 pytestmark = pytest.mark.slow
 
-PROJECT = '[project]\nname = "shop"\ndependencies = ["ucam-faas>=2.0.0a1", "sortedcontainers"]\n'
+PROJECT = '[project]\nname = "shop"\ndependencies = ["ucam-faas>=2.0.0", "sortedcontainers"]\n'
 
 
 def layers(image: str) -> list[str]:
