@@ -26,10 +26,10 @@ from urllib.parse import quote
 from history import BAR_MS, NAMES, PLACES, TASKS, fill, p95
 
 from ucam_faas.actions.jobs import Jobs
+from ucam_faas.backends.ports import Backends, KnownTask
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.dashboard.app import make_app
-from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.history.reader import History
 from ucam_faas.jobs.stores.sqlite import SqliteStore

@@ -37,7 +37,7 @@ LEVELS = (
     {"execution"},
     {"sending"},
     {"job_runs", "decorators", "task_types", "collection", "function", "http_jobs"},
-    {"serving", "worker", "emulator", "actions", "dead_letters", "dashboard"},
+    {"serving", "worker", "emulator", "actions", "dead_letters", "backends", "dashboard"},
     {"dev", "deploy", "testing", "cli", "_pytest_plugin", "__main__"},
 )
 """The rooms of docs/architecture.md: a folder and its contents, or a top-level module.

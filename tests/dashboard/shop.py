@@ -11,10 +11,10 @@ from starlette.types import ASGIApp
 
 from tests.support import history
 from ucam_faas.actions.jobs import Jobs
+from ucam_faas.backends.ports import Backends
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.dashboard import app
-from ucam_faas.dashboard.backends import Backends
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.history.reader import History
 from ucam_faas.jobs.rows import Change, Key, Row

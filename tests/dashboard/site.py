@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard import app
-from ucam_faas.dashboard.backends import Backends
 
 from .asgi import Answer, call
 

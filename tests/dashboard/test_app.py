@@ -10,8 +10,8 @@ import pytest
 from jinja2 import UndefinedError
 
 from tests.support import history
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard import app as dashboard
-from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, RefusedError, See
 from ucam_faas.dashboard.render import STATIC, Renderer
 from ucam_faas.dashboard.routes import ROUTES, Route

@@ -18,8 +18,8 @@ from tests.dashboard.controls import submitted
 from tests.dashboard.site import Pages
 from tests.support.dead_letters import filled_book, workbench
 from tests.support.history import attempt, published, write as write_history
+from ucam_faas.backends.ports import Backends, KnownTask
 from ucam_faas.config import Settings
-from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import Letter, LetterState
 from ucam_faas.dead_letters.parser import FieldError

@@ -14,8 +14,8 @@ from tests.support.dead_letters import MemoryPubsub, dead_message
 from tests.support.history import published, write
 from tests.support.replays import KEEPER
 from ucam_faas import local_state
+from ucam_faas.backends.local import LocalBackends
 from ucam_faas.dashboard.app import make_app
-from ucam_faas.dashboard.local import LocalBackends
 from ucam_faas.dead_letters.book import FILE as BOOK_FILE, Book
 from ucam_faas.dead_letters.parser import ParserError
 from ucam_faas.dead_letters.workbench import Workbench

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from ucam_faas.backends import remote
+from ucam_faas.backends.ports import Backends
 from ucam_faas.config import Settings
-from ucam_faas.dashboard import remote
+from ucam_faas.dashboard import people
 from ucam_faas.dashboard.app import make_app
-from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dead_letters.parser import Parser
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution.runtime import store_of
@@ -57,7 +58,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def ask(backends: Backends, method: str, url: str, **headers: str) -> Answer:
-    app = make_app(lambda: backends, who=remote.person_of)
+    app = make_app(lambda: backends, who=people.person_of)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return call(app, method, url, form={} if method == "POST" else None, headers=names)
 
@@ -107,11 +108,11 @@ def test_the_person_is_in_the_token_that_cloud_run_has_verified(
     claims = base64.urlsafe_b64encode(b'{"email": "bob@example.org"}').rstrip(b"=").decode()
     authorization = {"authorization": f"Bearer e30.{claims}.SIGNATURE_REMOVED_BY_GOOGLE"}
 
-    assert remote.person_of(authorization) != "bob@example.org"
+    assert people.person_of(authorization) != "bob@example.org"
     monkeypatch.setenv("K_SERVICE", "dashboard")
-    assert remote.person_of(authorization) == "bob@example.org"
-    assert remote.person_of({"authorization": "Bearer x"}) == ""
-    assert remote.person_of({"authorization": "Bearer e30.e30.x"}) == ""
+    assert people.person_of(authorization) == "bob@example.org"
+    assert people.person_of({"authorization": "Bearer x"}) == ""
+    assert people.person_of({"authorization": "Bearer e30.e30.x"}) == ""
 
 
 def test_an_action_whose_view_logs_nothing_is_logged_by_its_path(

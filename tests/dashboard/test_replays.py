@@ -19,9 +19,9 @@ from tests.dashboard.site import Pages
 from tests.integration.processes import wait_until
 from tests.support.dead_letters import dead_message
 from tests.support.replays import KEEPER, Scene, refusing
-from ucam_faas.dashboard import work
-from ucam_faas.dashboard.backends import Backends
-from ucam_faas.dashboard.work import FRESH_SECONDS, LetterWork
+from ucam_faas.backends import letter_work
+from ucam_faas.backends.letter_work import FRESH_SECONDS, LetterWork
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.letters import LetterState
 from ucam_faas.dead_letters.parser import Checked, FieldError, StoppedError
@@ -307,7 +307,7 @@ def test_a_person_does_not_wait_for_the_end_of_a_run(
     site: Site, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     """It may take hours, and there are only some threads for pages."""
-    monkeypatch.setattr(work, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(letter_work, "PATIENCE_SECONDS", 0.01)
 
     with site.backends.letter_work.holding():
         answer = site.post(url, {"scope": "all", "count": "120"})

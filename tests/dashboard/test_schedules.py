@@ -9,8 +9,8 @@ import pytest
 
 from tests.dashboard.asgi import Answer, call
 from ucam_faas.actions.schedules import Schedule, Schedules
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard import app
-from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.views.schedules import next_runs
 from ucam_faas.net.rest import Rest
 from ucam_faas.testing import ManualClock

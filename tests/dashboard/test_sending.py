@@ -19,8 +19,8 @@ from tests.dashboard.controls import submitted
 from tests.dashboard.site import Pages
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.publishing import Destination
+from ucam_faas.backends.ports import Backends, KnownTask
 from ucam_faas.config import Settings
-from ucam_faas.dashboard.backends import Backends, KnownTask
 from ucam_faas.dead_letters import parsing_process
 from ucam_faas.dead_letters.parser import NotSentError
 from ucam_faas.execution.runtime import Runtime

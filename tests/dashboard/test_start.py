@@ -10,7 +10,7 @@ from time import time
 import pytest
 
 from tests.support import history
-from ucam_faas.dashboard.backends import KnownTask
+from ucam_faas.backends.ports import KnownTask
 from ucam_faas.dashboard.views import causes
 from ucam_faas.dead_letters.filters import Filter
 from ucam_faas.dead_letters.groups import Group

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard import streams
 from ucam_faas.dashboard.app import make_app
-from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.batches import MOST_ROWS, batch_of
 from ucam_faas.history.database import open_for_writing
 from ucam_faas.history.events import Answered, Delivered, Published

@@ -23,7 +23,7 @@ from tests.serving.harness import exchange, make_app, on_a_loop
 from tests.support.cloud_storage import cloud_storage
 from tests.support.payloads import names_in
 from ucam_faas import State
-from ucam_faas.cli import _job_texts
+from ucam_faas.actions import job_documents
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import (
     ConfigurationError,
@@ -450,7 +450,7 @@ def test_another_payload_store_is_refused(place: str) -> None:
 def test_the_command_line_shows_references(store: Any) -> None:
     row = insert(store)
 
-    shown = _job_texts.as_json(row, data=True, traceback=False)
+    shown = job_documents.as_json(row, data=True, traceback=False)
 
     assert shown["payload_bytes"] == len(LARGE)
     assert shown["payload"].startswith(f"{len(LARGE)} bytes in the payload store, as ")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
@@ -17,6 +17,7 @@ from urllib.parse import quote
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.local_state import LocalCloud
+from ucam_faas.logs.times import utc_text
 from ucam_faas.net.rest import FAILURES, Api, CredentialsError, Rest
 
 HOST = "cloudscheduler.googleapis.com"
@@ -51,6 +52,13 @@ class Schedule:
     paused: bool
     next_run: float | None
     last_run: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self) | {
+            "next_run": utc_text(self.next_run),
+            "last_run": utc_text(self.last_run),
+        }
 
 
 class Schedules:

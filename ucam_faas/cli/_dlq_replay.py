@@ -16,6 +16,7 @@ from ucam_faas.cli._letter_output import json_option, print_json, reveal_option,
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._table import print_table
 from ucam_faas.cli._workbench import Bench, Open, with_workbench
+from ucam_faas.dead_letters import documents
 from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState
 from ucam_faas.dead_letters.targets import To
 from ucam_faas.dead_letters.workbench import Workbench
@@ -72,7 +73,7 @@ def _plan(bench: Bench, choose: Choose, to: str | None, *, again: bool) -> Plan:
 def _plan_document(workbench: Workbench, plan: Plan) -> dict[str, Any]:
     rows, excluded = _rows(workbench, plan.id), _exclusions(workbench, plan.id)
     kept = {} if plan.total else {"id": None}
-    return texts.plan_json(plan, rows, excluded) | kept
+    return documents.plan_json(plan, rows, excluded) | kept
 
 
 def _rows(workbench: Workbench, plan: str, state: RowState | None = None) -> Iterator[Row]:
@@ -110,7 +111,7 @@ def plans(*, open_bench: Open, json_only: bool) -> None:
     bench = open_bench(all_letters=False)
     rows = bench.workbench.plans()
     if json_only:
-        print_json([texts.plan_json(plan) for plan in rows])
+        print_json([documents.plan_json(plan) for plan in rows])
     elif rows:
         now = bench.workbench.book.now()
         print_table(texts.PLANS, [texts.plan_columns(plan, now) for plan in rows])
@@ -165,7 +166,7 @@ def replay(
     report = _replaying.run(bench, planned.id, rate=rate, quiet=json_only)
     ended = workbench.plan_of(planned.id)
     if json_only:
-        print_json(texts.report_json(report) | {"left_out": ended.excluded})
+        print_json(documents.report_json(report) | {"left_out": ended.excluded})
     else:
         _tell_failures(workbench, planned.id)
         is_done = not (report.left or report.given_up)

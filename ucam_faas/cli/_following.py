@@ -15,9 +15,10 @@ from typing import Any
 
 import click
 
+from ucam_faas.actions.job_documents import as_json, result_of
 from ucam_faas.actions.job_texts import error_text, progress
 from ucam_faas.actions.jobs import Jobs
-from ucam_faas.cli._job_texts import COLOURS, as_json, entry_text, note, result_of
+from ucam_faas.cli._job_texts import COLOURS, entry_text, note
 from ucam_faas.cli._messages import tell
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.jobs.handle import Job

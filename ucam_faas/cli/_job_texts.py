@@ -1,14 +1,13 @@
-"""A job as JSON, and for people. Payloads, results and tracebacks are shown only on request."""
+"""A job for people. Payloads, results and tracebacks are shown only on request."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
+from ucam_faas.actions.job_documents import payload_bytes, payload_text, result_of, step_name
 from ucam_faas.actions.job_texts import error_text, progress
-from ucam_faas.jobs.payloads.references import of_payload, of_result
 from ucam_faas.jobs.rows import Entry, Row, Step
 from ucam_faas.jobs.states import State
 from ucam_faas.logs.columns import printable
@@ -26,64 +25,6 @@ COLOURS = {
 MOST_STEPS = 20
 """The latest steps that `details` shows."""
 HEADINGS = ("JOB", "TASK", "STATE", "SENT", "RUNS", "NOTE")
-
-
-def as_json(row: Row, *, data: bool = False, traceback: bool = False) -> dict[str, Any]:
-    """Return a job as JSON.
-
-    Args:
-        row: the job.
-        data: with its payload, attributes and result.
-        traceback: with that of its last error.
-    """
-    document: dict[str, Any] = {
-        "id": row.key.id,
-        "task": row.key.task,
-        "app": row.key.app,
-        "lane": row.lane,
-        "batch": row.batch,
-        "parent": row.parent,
-        "state": row.state,
-        "sent": _utc(row.created),
-        "due": _utc(row.due),
-        "expires": _utc(row.expires),
-        "executions": row.executions,
-        "failed_attempts": row.attempts,
-        "interruptions": row.interruptions,
-        "cancel_requested": row.cancel_requested,
-        "progress": row.progress,
-        "error": _error(row, traceback=traceback),
-        "payload_bytes": _payload_bytes(row),
-        "history": [_entry(entry) for entry in row.history],
-    }
-    if data:
-        document |= {
-            "payload": _payload_text(row),
-            "attributes": dict(row.attributes),
-            "ordering_key": row.ordering_key,
-            "result": result_of(row),
-        }
-    return document
-
-
-def result_of(row: Row) -> Any:
-    """Return a job's result, as JSON has it, or its object; None: it has none, or it is null."""
-    reference = of_result(row)
-    if reference is not None:
-        return {"object": reference.name, "bytes": reference.size}
-    return None if row.result is None else json.loads(row.result)
-
-
-def _payload_text(row: Row) -> str:
-    reference = of_payload(row)
-    if reference is not None:
-        return f"{reference.size} bytes in the payload store, as {reference.name}"
-    return row.payload.decode("utf-8", "backslashreplace")
-
-
-def _payload_bytes(row: Row) -> int:
-    reference = of_payload(row)
-    return len(row.payload) if reference is None else reference.size
 
 
 def columns(row: Row, now: float) -> tuple[str, ...]:
@@ -154,7 +95,7 @@ def details(
         earlier = len(steps) - MOST_STEPS
         lines += ["", f"{len(steps)} step{'s' * (len(steps) != 1)}"]
         lines += [f"{'…':<14}{earlier} earlier"] if earlier > 0 else []
-        lines += [f"{_clock_time(step.time)}  {_step_name(step)}" for step in steps[-MOST_STEPS:]]
+        lines += [f"{_clock_time(step.time)}  {step_name(step)}" for step in steps[-MOST_STEPS:]]
     if traceback and row.error and row.error.get("traceback"):
         lines += ["", str(row.error["traceback"]).rstrip()]
     return "\n".join(lines)
@@ -185,43 +126,12 @@ def entry_text(entry: Entry) -> str:
     return f"{_clock_time(entry.time)}  {entry.state:<9} {entry.cause}{run}{message}"
 
 
-def step_as_json(step: Step) -> dict[str, Any]:
-    """Return a step as JSON, without its result."""
-    return {"name": _step_name(step), "time": _utc(step.time), "bytes": len(step.value)}
-
-
-def _step_name(step: Step) -> str:
-    return printable(step.name) if step.name else "(cursor)"
-
-
 def _data(row: Row, *, data: bool) -> str:
     if data:
-        return printable(_payload_text(row))
-    size = _payload_bytes(row)
+        return printable(payload_text(row))
+    size = payload_bytes(row)
     return f"{size} byte{'s' * (size != 1)}; --data shows them" if size else ""
-
-
-def _error(row: Row, *, traceback: bool) -> dict[str, Any] | None:
-    if row.error is None:
-        return None
-    names = ["type", "message", "summary", "fingerprint", *["traceback"] * traceback]
-    return {name: row.error.get(name) for name in names}
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    return {
-        "time": _utc(entry.time),
-        "state": entry.state,
-        "cause": entry.cause,
-        "execution": entry.execution,
-        "instance": entry.instance,
-        "message": entry.message,
-    }
 
 
 def _clock_time(time: float) -> str:
     return datetime.fromtimestamp(time).strftime("%H:%M:%S.%f")[:-3]
-
-
-def _utc(time: float | None) -> str | None:
-    return None if time is None else datetime.fromtimestamp(time, UTC).isoformat()

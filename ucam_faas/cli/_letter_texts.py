@@ -1,20 +1,18 @@
-"""Dead letters, causes, plans and runs as JSON, and for people.
+"""Dead letters, causes, plans and runs for people.
 
 Payloads and the values of attributes are personal data: they are shown where the caller says so.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
 
-from ucam_faas.dashboard.payloads import shown
+from ucam_faas.actions.payloads import shown
+from ucam_faas.dead_letters.documents import attributes_json
 from ucam_faas.dead_letters.groups import Group
 from ucam_faas.dead_letters.journal import Entry
 from ucam_faas.dead_letters.letters import Content, Kind, Letter, own_attributes
-from ucam_faas.dead_letters.plans import Excluded, Plan, Row, RowState
+from ucam_faas.dead_letters.plans import Plan, RowState
 from ucam_faas.dead_letters.run_log import Report
 from ucam_faas.logs.columns import printable
 from ucam_faas.logs.durations import duration_text
@@ -74,70 +72,6 @@ def why(cause: Letter | Group) -> str:
     return printable(text)
 
 
-def group_json(group: Group) -> dict[str, Any]:
-    """Return a cause as JSON."""
-    return {
-        "fingerprint": group.fingerprint,
-        "task": group.task,
-        "error": group.error,
-        "reason": group.reason,
-        "letters": group.count,
-        "first": utc(group.first),
-        "last": utc(group.last),
-        "sample": group.sample,
-    }
-
-
-def letter_json(letter: Letter, *, data: Content | None = None, reveal: bool = False) -> Any:
-    """Return a letter as JSON.
-
-    Args:
-        letter: without its data, unless they are wanted.
-        data: what a replay sends; None: without payload and attributes.
-        reveal: with values; else with their types and lengths.
-    """
-    document: dict[str, Any] = {
-        "id": letter.id,
-        "kind": letter.kind,
-        "task": letter.task,
-        "state": letter.state,
-        "reason": letter.reason,
-        "error": letter.error,
-        "fingerprint": letter.fingerprint,
-        "sent": utc(letter.sent),
-        "first_attempt": utc(letter.first_attempt),
-        "last_attempt": utc(letter.last_attempt),
-        "died": utc(letter.time),
-        "attempts": letter.attempts,
-        "replays": letter.replays,
-        "message_id": letter.message_id,
-        "original_id": letter.original_id,
-        "subscription": letter.subscription,
-        "keeper": letter.keeper,
-        "job": letter.job,
-        "ordering_key": letter.key,
-        "bytes": letter.size,
-        "edited": letter.edited,
-        "note": letter.note,
-        "by": letter.by,
-        "changed": utc(letter.changed),
-    }
-    if data is not None:
-        document["attributes"] = _attributes(data.attributes, reveal=reveal)
-        document |= payload_json(data.data, reveal=reveal)
-    return document
-
-
-def payload_json(data: bytes, *, reveal: bool) -> dict[str, Any]:
-    """Return a payload as fields of a JSON document: text, Base64, or its outline."""
-    if not reveal:
-        return {"outline": shown(data, hidden=True).text.splitlines()}
-    try:
-        return {"payload": data.decode()}
-    except UnicodeDecodeError:
-        return {"payload_base64": base64.b64encode(data).decode()}
-
-
 def details(letter: Letter, now: float, *, reveal: bool) -> str:
     """Return a letter for people, as it died.
 
@@ -172,12 +106,8 @@ def details(letter: Letter, now: float, *, reveal: bool) -> str:
 
 
 def _attribute_lines(letter: Letter, *, reveal: bool) -> list[str]:
-    own = _attributes(own_attributes(letter.attributes), reveal=reveal)
+    own = attributes_json(own_attributes(letter.attributes), reveal=reveal)
     return [f"{key}={value}" if reveal else f"{key}: {value}" for key, value in own.items()]
-
-
-def _attributes(attributes: Mapping[str, str], *, reveal: bool) -> dict[str, Any]:
-    return {key: text if reveal else f"string of {len(text)}" for key, text in attributes.items()}
 
 
 def _payload_lines(data: bytes, *, reveal: bool) -> list[str]:
@@ -214,18 +144,6 @@ def entry_text(entry: Entry, *, letter: bool = False) -> str:
     return f"{time_text(entry.time)}  {printable(what)}{by}{plan}{detail}"
 
 
-def entry_json(entry: Entry, *, reveal: bool) -> dict[str, Any]:
-    """Return a line of the journal as JSON; the details of an edit hold values."""
-    return {
-        "time": utc(entry.time),
-        "by": entry.by,
-        "what": entry.what,
-        "letter": entry.letter,
-        "plan": entry.plan,
-        "detail": entry.detail if reveal or entry.what != "edited" else "",
-    }
-
-
 def plan_text(plan: Plan) -> str:
     """Return what a plan sends and leaves out, for people."""
     lines = ["Nothing is sent."]
@@ -258,59 +176,6 @@ def plan_columns(plan: Plan, now: float) -> tuple[str, ...]:
         note = f"{plan.uncertain:,} may have been sent{'; ' * bool(note)}{note}"
     out = f"{plan.excluded:,}" if plan.excluded else ""
     return plan.id, _ago(plan.created, now), f"{plan.total:,}", f"{done:,}", out, note
-
-
-def plan_json(
-    plan: Plan, rows: Iterable[Row] | None = None, excluded: Iterable[Excluded] | None = None
-) -> dict[str, Any]:
-    """Return a plan as JSON, with its rows and the letters that it leaves out if they are given."""
-    document: dict[str, Any] = {
-        "id": plan.id,
-        "created": utc(plan.created),
-        "by": plan.by,
-        "chosen": plan.text,
-        "letters": plan.total,
-        "counts": {str(state): count for state, count in plan.counts.items()},
-        "targets": {task: list(targets) for task, targets in plan.targets.items()},
-        "edited": plan.edited,
-        "left_out": plan.excluded,
-        "reasons": dict(plan.reasons),
-        "cancelled": plan.is_cancelled,
-        "problem": plan.problem,
-    }
-    if rows is not None:
-        document["rows"] = [_row_json(row) for row in rows]
-    if excluded is not None:
-        document["excluded"] = [{"letter": each.letter, "reason": each.reason} for each in excluded]
-    return document
-
-
-def _row_json(row: Row) -> dict[str, Any]:
-    return {
-        "letter": row.letter,
-        "task": row.task,
-        "target": str(row.target),
-        "edited": row.edited,
-        "replay_id": row.replay_id,
-        "state": row.state,
-        "message_id": row.message_id,
-        "reason": row.reason,
-    }
-
-
-def report_json(report: Report) -> dict[str, Any]:
-    """Return how far a run is as JSON."""
-    return {
-        "plan": report.plan,
-        "letters": report.total,
-        "sent": report.sent,
-        "acknowledged": report.acked,
-        "failed": report.failed,
-        "uncertain": report.uncertain,
-        "left": report.left,
-        "cancelled": report.is_cancelled,
-        "problem": report.problem,
-    }
 
 
 def report_text(report: Report, before: Plan) -> str:
@@ -347,11 +212,6 @@ def letters(number: int) -> str:
     ('1 letter', '3,000 letters')
     """
     return f"{number:,} letter{'s' * (number != 1)}"
-
-
-def utc(time: float | None) -> str | None:
-    """Return a time for JSON."""
-    return None if time is None else datetime.fromtimestamp(time, UTC).isoformat()
 
 
 def _ago(time: float, now: float) -> str:

@@ -23,7 +23,7 @@ from ucam_faas.net import sockets
 from ucam_faas.net.cross_site import is_this_machine
 
 if TYPE_CHECKING:
-    from ucam_faas.dashboard.backends import Connect
+    from ucam_faas.backends.ports import Connect
     from ucam_faas.dead_letters.parser import Parser
 
 
@@ -74,7 +74,7 @@ def command(
         check(module, extra="dashboard", purpose="show the dashboard")
     if location and not google:
         raise ConfigurationError("--location is of Google's schedules: it needs --google.")
-    from ucam_faas.dashboard import app, remote, security, server
+    from ucam_faas.dashboard import app, people, security, server
 
     environ = dict(os.environ)
     if google:
@@ -99,7 +99,7 @@ def command(
     of_google = (".run.app",) if _on_cloud_run() else ()
     names = frozenset({security.own_name(), *of_google, *(name.lower() for name in allowed)})
     listener = _listener(host, port)
-    server.run(app.make_app(connect, allowed=names, who=remote.person_of), listener)
+    server.run(app.make_app(connect, allowed=names, who=people.person_of), listener)
 
 
 def _parser_of(
@@ -128,7 +128,7 @@ def _parser_of(
 
 def _remote(settings: Settings, **options: Any) -> Connect:
     """Return the backends of a job store and a Pub/Sub; see `remote.connect` for the options."""
-    from ucam_faas.dashboard import remote
+    from ucam_faas.backends import remote
 
     setup.configure(settings)
     # Files of a container are gone with it, and its directory may not be ours.
@@ -166,7 +166,7 @@ def _local(settings: Settings) -> Connect | None:
     One that has ended has left a history; but another store or Pub/Sub that is named comes first.
     None: there is neither.
     """
-    from ucam_faas.dashboard.local import LocalBackends
+    from ucam_faas.backends.local import LocalBackends
 
     running = local_state.nearest(Path.cwd())
     if running is not None:

@@ -20,6 +20,7 @@ from ucam_faas.cli._live_line import LiveLine
 from ucam_faas.cli._messages import note, say
 from ucam_faas.cli._table import print_table
 from ucam_faas.cli._workbench import Open, with_workbench
+from ucam_faas.dead_letters import documents
 from ucam_faas.dead_letters.filters import OPEN, Filter
 from ucam_faas.dead_letters.purges import PURGEABLE
 from ucam_faas.logs.columns import INDENT
@@ -70,14 +71,14 @@ def list_letters(
     if each or chosen.fingerprint:
         rows = workbench.letters(chosen, limit=limit)
         if json_only:
-            print_json([texts.letter_json(letter) for letter in rows])
+            print_json([documents.letter_json(letter) for letter in rows])
             return
         lines = [texts.letter_columns(letter, workbench.book.now()) for letter in rows]
         headings = texts.LETTERS
     else:
         groups = workbench.groups(chosen)[:limit]
         if json_only:
-            print_json([texts.group_json(group) for group in groups])
+            print_json([documents.group_json(group) for group in groups])
             return
         lines = texts.group_columns(groups, workbench.book.now())
         headings = texts.CAUSES
@@ -119,9 +120,9 @@ def show(*, id: str, open_bench: Open, reveal: bool, json_only: bool) -> None:
     shown = bench.may_show([letter.id], reveal=reveal)
     content, journal = workbench.content(letter.id), workbench.journal(letter=letter.id)
     if json_only:
-        document = texts.letter_json(letter, data=content, reveal=shown)
+        document = documents.letter_json(letter, data=content, reveal=shown)
         document["edits"] = list(workbench.diff(letter.id).lines) if shown else None
-        document["journal"] = [texts.entry_json(entry, reveal=shown) for entry in journal]
+        document["journal"] = [documents.entry_json(entry, reveal=shown) for entry in journal]
         print_json(document)
         return
     say(texts.details(letter, workbench.book.now(), reveal=shown), indent=INDENT)
@@ -246,7 +247,7 @@ def journal(*, id: str | None, limit: int, open_bench: Open, json_only: bool) ->
     letter = bench.one(id) if id else None
     entries = bench.workbench.journal(letter=letter, limit=limit)
     if json_only:
-        print_json([texts.entry_json(entry, reveal=bench.shows) for entry in entries[::-1]])
+        print_json([documents.entry_json(entry, reveal=bench.shows) for entry in entries[::-1]])
     elif not entries:
         say("Nothing was done yet.")
     for entry in [] if json_only else entries[::-1]:

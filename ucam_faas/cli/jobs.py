@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
+from ucam_faas.actions.job_documents import as_json, step_as_json
 from ucam_faas.actions.jobs import ACTIONS, Filter, Result, act, rows_for
 from ucam_faas.cli import _job_store
 from ucam_faas.cli._following import follow
 from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._job_table import print_jobs
-from ucam_faas.cli._job_texts import as_json, columns, details, step_as_json
+from ucam_faas.cli._job_texts import columns, details
 from ucam_faas.cli._messages import note, say, tell
 from ucam_faas.cli._parameters import DURATION, LANE
 from ucam_faas.jobs.members import batch_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ucam_faas.cli._parameters import LANE
 from ucam_faas.cli._table import print_table
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.logs.durations import duration_text
+from ucam_faas.logs.times import utc_text
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 
@@ -62,13 +62,12 @@ def _lanes_here() -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _as_json(lane: Lane) -> dict[str, Any]:
-    since = None if lane.since is None else datetime.fromtimestamp(lane.since, UTC).isoformat()
     return {
         "task": lane.task,
         "lane": lane.name,
         "paused": lane.paused,
         "waiting": lane.waiting,
-        "since": since,
+        "since": utc_text(lane.since),
     }
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -33,7 +32,7 @@ def command(ctx: click.Context, /, *, json_only: bool, **where: Any) -> None:
     if ctx.invoked_subcommand is not None:
         ctx.obj = where  # `--help` needs no local cloud
     elif json_only:
-        click.echo(json.dumps([_as_json(schedule) for schedule in _find(**where).list()], indent=2))
+        click.echo(json.dumps([schedule.as_json() for schedule in _find(**where).list()], indent=2))
     else:
         _list(_find(**where).list())
 
@@ -94,17 +93,8 @@ def _list(rows: list[Schedule]) -> None:
     print_table(("SCHEDULE", "CRON", "TIME ZONE", "NEXT RUN", "LAST RUN"), texts)
 
 
-def _as_json(schedule: Schedule) -> dict[str, Any]:
-    times = {name: _utc(getattr(schedule, name)) for name in ("next_run", "last_run")}
-    return asdict(schedule) | times
-
-
 def _local(time: float | None) -> str:
     """Return an instant in this machine's time zone."""
     if time is None:
         return ""
     return datetime.fromtimestamp(time).astimezone().strftime("%a %d %b %Y %H:%M %Z")
-
-
-def _utc(time: float | None) -> str | None:
-    return None if time is None else datetime.fromtimestamp(time, UTC).isoformat()

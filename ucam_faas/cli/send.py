@@ -9,10 +9,10 @@ from typing import IO, Any
 
 import click
 
+from ucam_faas.actions.job_documents import as_json
 from ucam_faas.cli import _job_store, _local_cloud, _message_data, _source
 from ucam_faas.cli._following import follow
 from ucam_faas.cli._group import Verb
-from ucam_faas.cli._job_texts import as_json
 from ucam_faas.cli._messages import say, tell
 from ucam_faas.cli._parameters import DURATION, RETRY, TIME, pairs
 from ucam_faas.cli._source import is_source, source_parameters

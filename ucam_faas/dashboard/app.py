@@ -24,8 +24,8 @@ from starlette.responses import (
 from starlette.routing import Mount, Route as Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ucam_faas.backends.ports import Backends, Connect
 from ucam_faas.dashboard import security
-from ucam_faas.dashboard.backends import Backends, Connect
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, See, Values
 from ucam_faas.dashboard.render import Renderer, static_files
 from ucam_faas.dashboard.routes import ROUTES, Route

@@ -26,8 +26,8 @@ def main(listener: int, lifeline: int, folder: str) -> None:
     threading.Thread(
         target=_end_with, args=(lifeline,), name="ucam-faas-parent-watch", daemon=True
     ).start()
+    from ucam_faas.backends.local import STARTING, LocalBackends
     from ucam_faas.dashboard import app, security, server
-    from ucam_faas.dashboard.local import STARTING, LocalBackends
     from ucam_faas.dead_letters.opening import person
 
     allowed = frozenset({security.own_name()})

@@ -16,8 +16,8 @@ from markupsafe import Markup, escape
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from ucam_faas.dashboard import payloads
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.actions import payloads
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.batches import Batch
 from ucam_faas.dashboard.cards import labelled
 from ucam_faas.dashboard.query import Page, path_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Download, Page, Query, See
 from ucam_faas.dashboard.views import (
     dead_letters,

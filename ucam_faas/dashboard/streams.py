@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ucam_faas.dashboard.backends import Backends, Connect
+from ucam_faas.backends.ports import Backends, Connect
 from ucam_faas.dashboard.batches import Batch, batch_of
 
 PAUSE_SECONDS = 0.25

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+from ucam_faas.backends import letter_work
+from ucam_faas.backends.ports import Backends
 from ucam_faas.clock import SystemClock
-from ucam_faas.dashboard import work
-from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import (
     Download,
     Page,
@@ -166,7 +166,7 @@ def mirror(query: Query, backends: Backends) -> See:
     """Copy all dead letters and failed jobs now."""
     if not backends.mirrors:
         raise RefusedError("There is no Pub/Sub to look at: start `ucam-faas dev` here.")
-    with backends.letter_work.holding(work.PATIENCE_SECONDS):
+    with backends.letter_work.holding(letter_work.PATIENCE_SECONDS):
         done = workbench_of(query, backends).mirror()
     text = f"{_letters(done.pulled)} {_is(done.pulled)} there: {done.new} new, {done.gone} gone."
     return See(_back(query), " ".join([text, *done.problems]))
@@ -260,7 +260,7 @@ def purge(query: Query, backends: Backends) -> See:
         raise RefusedError(
             f"Nothing was purged: by now {_letters(chosen.count)} match. Look at them again."
         )
-    with backends.letter_work.holding(work.PATIENCE_SECONDS):
+    with backends.letter_work.holding(letter_work.PATIENCE_SECONDS):
         count = bench.purge(chosen.chosen)
     return See(_back(query), f"{_letters(count)} {_is(count)} purged; .ucam-faas/ keeps a copy.")
 

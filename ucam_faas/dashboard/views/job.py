@@ -7,7 +7,7 @@ from typing import Any
 
 from ucam_faas.actions.job_texts import progress
 from ucam_faas.actions.jobs import ACTIONS, Jobs, act
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, See, path_of
 from ucam_faas.dashboard.views import sending
 from ucam_faas.dashboard.views.job_history import moments

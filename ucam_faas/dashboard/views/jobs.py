@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Page, Query
 from ucam_faas.dashboard.views import job_list, times
 from ucam_faas.jobs.states import State

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ucam_faas.actions import lanes
 from ucam_faas.actions.lanes import MOST_COUNTED
 from ucam_faas.actions.queues import QueueRequestError
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Page, Query, RefusedError, See
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ucam_faas.backends.letter_work import LetterWork
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard import editor
-from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.editor import Editor
 from ucam_faas.dashboard.forms import building, reading
 from ucam_faas.dashboard.forms.fields import Field
@@ -20,7 +21,6 @@ from ucam_faas.dashboard.query import (
 )
 from ucam_faas.dashboard.views.dead_letters import workbench_of
 from ucam_faas.dashboard.views.sending import ATTRIBUTES, ATTRIBUTES_PATH
-from ucam_faas.dashboard.work import LetterWork
 from ucam_faas.dead_letters.letters import Letter
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import ConfigurationError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.batches import batch_of
 from ucam_faas.dashboard.query import Page, Query
 from ucam_faas.history.rows import EventKind

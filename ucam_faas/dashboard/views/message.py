@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Download, Page, PageNotFoundError, Query, path_of
 from ucam_faas.dashboard.views import sending
 from ucam_faas.dashboard.views.letters import letters_of

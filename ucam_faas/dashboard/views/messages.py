@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ucam_faas.backends.ports import Backends
 from ucam_faas.clock import SystemClock
-from ucam_faas.dashboard.backends import Backends
 from ucam_faas.dashboard.query import Page, Query, Values, pages
 from ucam_faas.dashboard.views import times
 from ucam_faas.dashboard.views.jobs import with_value

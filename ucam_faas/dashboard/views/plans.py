@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Page, PageNotFoundError, Query, RefusedError, See, path_of
 from ucam_faas.dashboard.views.dead_letters import workbench_of
 from ucam_faas.dead_letters.plans import Plan, RowState

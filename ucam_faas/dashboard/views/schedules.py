@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from ucam_faas.actions.schedules import Schedule
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Page, Query, RefusedError, See
 from ucam_faas.gcp.cron import Cron, ScheduleError, read_zone
 from ucam_faas.tasks.needs import job_id

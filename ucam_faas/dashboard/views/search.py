@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Page, Query, See, Values, path_of
 from ucam_faas.dashboard.views.job_list import JobLine, note
 from ucam_faas.dashboard.views.letters import LetterPages, letters_of

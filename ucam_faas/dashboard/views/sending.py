@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ucam_faas.backends.ports import NO_CODE, Backends, KnownTask
 from ucam_faas.dashboard import editor
-from ucam_faas.dashboard.backends import NO_CODE, Backends, KnownTask
 from ucam_faas.dashboard.editor import Editor
 from ucam_faas.dashboard.forms import building, reading
 from ucam_faas.dashboard.forms.fields import Field

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ucam_faas.actions.schedules import Schedule, ScheduleRequestError
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Page, Query
 from ucam_faas.dashboard.views import tasks
 from ucam_faas.dashboard.views.causes import causes, retried

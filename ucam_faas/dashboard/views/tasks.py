@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ucam_faas.actions.lanes import MOST_COUNTED
+from ucam_faas.backends.ports import NO_CODE, Backends, KnownTask
 from ucam_faas.clock import SystemClock
-from ucam_faas.dashboard.backends import NO_CODE, Backends, KnownTask
 from ucam_faas.dashboard.query import Page, Query
 from ucam_faas.dashboard.views import lanes, schedules
 from ucam_faas.dashboard.views.sending import can_publish, can_send, takes_jobs, task_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ucam_faas.dashboard.backends import Backends
+from ucam_faas.backends.ports import Backends
 from ucam_faas.dashboard.query import Page, Query, RefusedError
 from ucam_faas.dashboard.views.dead_letters import filter_query, selection, workbench_of
 from ucam_faas.dead_letters.tries import Tried, Verdict, tries

@@ -6,18 +6,14 @@ nothing can be changed unless the command line says so.
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
-import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from ucam_faas.actions import publishing, pubsub, schedules
 from ucam_faas.actions.jobs import Jobs
+from ucam_faas.backends.ports import Backends, KnownTask, no_tasks
 from ucam_faas.config import Settings
-from ucam_faas.dashboard.backends import Backends, KnownTask, no_tasks
-from ucam_faas.dead_letters.opening import open_workbench, person
+from ucam_faas.dead_letters.opening import open_workbench
 from ucam_faas.dead_letters.parser import Parser
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.execution import runtime
@@ -99,25 +95,3 @@ def log(who: str, action: str, about: str) -> None:
     """Log an action of a person."""
     fields = {"person": who, "action": action, "about": about}
     logger.info("ucam_faas_dashboard_action", extra={"fields": fields})
-
-
-def person_of(headers: Mapping[str, str]) -> str:
-    """Return the person that a request is of, for the log.
-
-    On Cloud Run, IAP names them, or else the token that Cloud Run has verified. The names are only
-    as good as the service's settings: without IAP, whoever may invoke it can send IAP's header.
-    """
-    if "K_SERVICE" not in os.environ:
-        return person()
-    named = headers.get("x-goog-authenticated-user-email", "")
-    return named.rpartition(":")[2] or _email(headers.get("authorization", ""))
-
-
-def _email(authorization: str) -> str:
-    """Return the email of an identity token; Cloud Run has checked its signature."""
-    try:
-        claims = authorization.split(".")[1]
-        content = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        return str(content["email"])
-    except (LookupError, ValueError, TypeError):
-        return ""

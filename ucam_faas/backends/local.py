@@ -12,8 +12,8 @@ from ucam_faas import local_state
 from ucam_faas.actions import publishing, pubsub, schedules
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.queues import Queue, queues
-from ucam_faas.dashboard.backends import Backends, KnownTask
-from ucam_faas.dashboard.work import LetterWork
+from ucam_faas.backends.letter_work import LetterWork
+from ucam_faas.backends.ports import Backends, KnownTask
 from ucam_faas.dead_letters.book import FILE as BOOK_FILE, Book
 from ucam_faas.dead_letters.opening import open_workbench, person
 from ucam_faas.dead_letters.parser import Parser

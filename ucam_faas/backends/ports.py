@@ -10,8 +10,8 @@ from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.publishing import Destination
 from ucam_faas.actions.queues import Queue
 from ucam_faas.actions.schedules import Schedules
+from ucam_faas.backends.letter_work import LetterWork
 from ucam_faas.clock import Clock, SystemClock
-from ucam_faas.dashboard.work import LetterWork
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.history.reader import History
 from ucam_faas.tasks.needs import TaskNeeds
