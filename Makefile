@@ -17,7 +17,7 @@ LABELS = $(OCI).title=ucam-faas $(OCI).licenses=MIT \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint dist image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials pictures clean
+.PHONY: help run test test-fast lint dist image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials pictures site clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -95,5 +95,8 @@ trials: $(STAMP)  ## try jobs with real processes that are killed, stopped, repl
 pictures: $(STAMP)  ## take the pictures of the documents again (needs chromium and pngquant)
 	$(BIN)/python docs/pictures.py
 
+site: $(STAMP)  ## build the documentation as a web site in build/site/html
+	$(BIN)/python docs/site/build.py $(ARGS)
+
 clean:  ## remove installed and cached files
-	rm -rf $(VENV) dist benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis
