@@ -41,6 +41,7 @@ DOCUMENTS = [
     ROOT / "docs/outcomes.md",
     ROOT / "docs/payload-compatibility.md",
     ROOT / "docs/scale.md",
+    ROOT / "docs/starting.md",
     ROOT / "docs/tasks.md",
 ]
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -158,6 +159,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "help emulator": lambda: help_of("emulator"),
     "help schedules": lambda: help_of("schedules"),
     "help publish": lambda: help_of("publish"),
+    "help new": lambda: help_of("new"),
     "help jobs": lambda: help_of("jobs"),
     "help send": lambda: help_of("send"),
     "help sweep": lambda: help_of("sweep"),

@@ -38,12 +38,12 @@ LEVELS = (
     {"sending"},
     {"job_runs", "decorators", "task_types", "collection", "function", "http_jobs"},
     {"serving", "worker", "emulator", "actions", "dead_letters", "backends", "dashboard"},
-    {"dev", "deploy", "testing", "cli", "_pytest_plugin", "__main__"},
+    {"dev", "deploy", "scaffold", "testing", "cli", "_pytest_plugin", "__main__"},
 )
 """The rooms of docs/architecture.md: a folder and its contents, or a top-level module.
 `__init__` is just above level 6."""
 
-SUFFIXES = {".py", ".typed", ".sql", ".json", ".html", ".css", ".js", ".svg"}
+SUFFIXES = {".py", ".typed", ".sql", ".json", ".html", ".css", ".js", ".svg", ".template"}
 
 OLD_NAMES = {
     *("cloud_events", "contexts", "execution_info", "gcp_pubsub"),

@@ -29,6 +29,7 @@ _VERBS = {
     "emulator": "run Pub/Sub, Cloud Scheduler and Cloud Tasks on this machine",
     "jobs": "list jobs; show, await, cancel, retry, resume and delete them",
     "lanes": "list the lanes of tasks; pause and resume them",
+    "new": "write a new collection of tasks, or a new task in one",
     "plan": "write the resources that tasks need, as variables for Terraform",
     "publish": "publish a message to a task's topic",
     "run": "run a task once, as a Cloud Run job does",

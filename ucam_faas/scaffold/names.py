@@ -1,0 +1,53 @@
+"""Names of collections and tasks that work everywhere: Python, Pub/Sub, Terraform and Docker."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from importlib.util import find_spec
+
+from ucam_faas.exceptions import ConfigurationError
+
+LONGEST_ACCOUNT = 20
+"""Of the beginning of an account's id, as the Terraform module takes it."""
+
+
+def project_name(folder: str) -> str:
+    """Return the name of the project in a folder.
+
+    >>> project_name("My_Tasks")
+    'my-tasks'
+
+    Raises:
+        ConfigurationError: the folder's name begins with a digit, or has no letters.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")
+    if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
+        raise ConfigurationError(
+            f"A collection can't be named {folder!r}: expected two or more letters, digits or "
+            "hyphens, a letter first."
+        )
+    return name
+
+
+def account_name(project: str) -> str:
+    """Return the beginning of the ids of a collection's accounts."""
+    return project[:LONGEST_ACCOUNT].rstrip("-")
+
+
+def check_task_name(name: str) -> None:
+    """Refuse a name that a task's function or folder can't have.
+
+    Raises:
+        ConfigurationError: it can't.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{2,}", name) or keyword.iskeyword(name):
+        raise ConfigurationError(
+            f"A task can't be named {name!r}: expected a Python name such as send_invoice, of "
+            "three or more lower-case letters, digits and underscores."
+        )
+    if find_spec(name) is not None:
+        raise ConfigurationError(
+            f"A task can't be named {name!r}: its folder would hide the Python module of that "
+            f"name, or be hidden by it. Try {name}_task, or a verb."
+        )

@@ -1,0 +1,95 @@
+"""Where a new collection gets ucam_faas from: its dependency, and the Terraform module."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ucam_faas.exceptions import ConfigurationError
+
+_MODULE = "terraform/modules/collection"
+REPOSITORY = "https://git.example.org/TEAM/ucam_faas.git"
+"""Stands for the address of this repository, which a released package doesn't know."""
+_VERSION = r"[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A version of ucam_faas.
+
+    Args:
+        dependency: as `pyproject.toml` names it.
+        module: the `source` of Terraform's module.
+        note: what the reader still has to do; empty: nothing.
+    """
+
+    dependency: str
+    module: str
+    note: str = ""
+
+
+def of_text(text: str) -> Origin:
+    """Return the origin that an option names.
+
+    >>> of_text("2.0.1").dependency
+    'ucam-faas>=2.0.1,<3'
+    >>> of_text("git+https://git.example.org/faas.git@v2").module
+    'git::https://git.example.org/faas.git//terraform/modules/collection?ref=v2'
+
+    Raises:
+        ConfigurationError: it isn't a version, an address in git or a folder.
+    """
+    if re.fullmatch(_VERSION, text):
+        return _of_version(text)
+    address, _, ref = text.removeprefix("git+").rpartition("@")
+    if text.startswith("git+") and "://" in address and ref:
+        return _of_git(address, ref)
+    if (Path(text) / _MODULE).is_dir():
+        return _of_folder(Path(text).resolve())
+    raise ConfigurationError(
+        f"--ucam-faas {text!r} can't be used: expected a version such as 2.0.0, an address "
+        "such as git+https://HOST/TEAM/ucam_faas.git@COMMIT, or the folder of a checkout."
+    )
+
+
+def of_installed() -> Origin:
+    """Return the origin of the installed package, as its installer recorded it (PEP 610)."""
+    installed = distribution("ucam-faas")
+    record: dict[str, Any] = json.loads(installed.read_text("direct_url.json") or "{}")
+    address = record.get("url", "")
+    if commit := record.get("vcs_info", {}).get("commit_id"):
+        return _of_git(address, commit)
+    folder = Path(unquote(urlsplit(address).path))
+    if "dir_info" in record and (folder / _MODULE).is_dir():
+        return _of_folder(folder)
+    return _of_version(installed.version)
+
+
+def _of_git(address: str, ref: str) -> Origin:
+    return Origin(
+        f"ucam-faas @ git+{address}@{ref}",
+        f"git::{address}//{_MODULE}?ref={ref}",
+    )
+
+
+def _of_folder(folder: Path) -> Origin:
+    return Origin(
+        f"ucam-faas @ {folder.as_uri()}",
+        str(folder / _MODULE),
+        "It uses the ucam_faas in a folder of this machine. For colleagues and CI, name a commit "
+        "or a version in pyproject.toml and deploy/main.tf.",
+    )
+
+
+def _of_version(version: str) -> Origin:
+    major = int(version.partition(".")[0])
+    return Origin(
+        f"ucam-faas>={version},<{major + 1}",
+        f"git::{REPOSITORY}//{_MODULE}?ref={version}",
+        "Write the address of the repository of ucam_faas into deploy/main.tf.",
+    )

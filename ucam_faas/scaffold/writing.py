@@ -1,0 +1,42 @@
+"""Writing new files into a folder, without changing a file that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ucam_faas.exceptions import ConfigurationError
+
+
+def write(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write files into a folder; none of them exists.
+
+    Raises:
+        ConfigurationError: one does, or can't be written.
+    """
+    try:
+        for path, text in texts.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("x", encoding="utf-8") as opened:
+                opened.write(text)
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} can't be written: {error.strerror}.") from error
+
+
+def check_empty(folder: Path) -> None:
+    """Refuse a folder that holds anything but an empty git repository.
+
+    Raises:
+        ConfigurationError: it does, or it's a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"{folder} is a file: name a new folder, or an empty one.")
+    present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    present = [name for name in present if name != ".git"]
+    if present:
+        more = f" and {len(present) - 3} more" if len(present) > 3 else ""
+        raise ConfigurationError(
+            f"The folder {folder} isn't empty: it has {', '.join(present[:3])}{more}. Name a new "
+            "folder; `ucam-faas new task NAME` adds a task to a collection."
+        )
