@@ -10,9 +10,10 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,11 +22,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import costs
 from simulation import tables
 
+from ucam_faas import exceptions
 from ucam_faas.cli import main as cli
+from ucam_faas.cli._errors import CODES
 from ucam_faas.config import Settings
 from ucam_faas.deploy.checks import FAMILIES
 from ucam_faas.deploy.keys import keys as deployment_keys
-from ucam_faas.outcomes import ANSWERS, Outcome
+from ucam_faas.outcomes import ANSWERS
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.option_table import COLLECTION, OPTIONS
 
@@ -37,6 +40,7 @@ DOCUMENTS = [
     ROOT / "docs/dashboard.md",
     ROOT / "docs/dead-letters.md",
     ROOT / "docs/deployment-configuration.md",
+    ROOT / "docs/json.md",
     ROOT / "docs/local.md",
     ROOT / "docs/outcomes.md",
     ROOT / "docs/payload-compatibility.md",
@@ -58,7 +62,7 @@ def outcomes() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _when(kind: type[Outcome]) -> str:
+def _when(kind: type[Any]) -> str:
     return " ".join((kind.__doc__ or "").partition("\n\n")[0].split()).rstrip(".") + "."
 
 
@@ -117,6 +121,24 @@ def ratios() -> str:
     return "\n".join(rows) + "\n"
 
 
+def error_codes() -> str:
+    rows = ["| code | error |", "|---|---|"]
+    texts = dict(CODES)
+    for kind in _errors(exceptions.UCAMFAASException):
+        if "error_code" in vars(kind):
+            texts[kind.error_code] = _when(kind)
+    rows += [f"| `{code}` | {text} |" for code, text in sorted(texts.items())]
+    return "\n".join(rows) + "\n"
+
+
+def _errors(root: type[exceptions.UCAMFAASException]) -> Iterator[type[Any]]:
+    """Yield the errors of the package."""
+    yield root
+    for kind in root.__subclasses__():
+        if kind.__module__.startswith("ucam_faas."):
+            yield from _errors(kind)
+
+
 def help_of(*verbs: str) -> str:
     context = cli.make_context("ucam-faas", [], resilient_parsing=True, terminal_width=100)
     command: click.Command | None = cli
@@ -147,6 +169,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "vpc keys": lambda: keys(deployment_keys()["vpc_access"].options.values()),
     "schema keys": lambda: keys(deployment_keys()["topic_schema"].options.values()),
     "options": options,
+    "error codes": error_codes,
     "help": help_of,
     "help asyncapi": lambda: help_of("asyncapi"),
     "help config": lambda: help_of("config"),

@@ -8,6 +8,7 @@ UCAMFAASException                 raise it in a task for an expected failure
 ├── TaskDefinitionError           a decorator was used wrongly
 ├── ConfigurationError            an environment variable or option has a bad value
 │   ├── NotConfiguredError        a task publishes, and it isn't known where to
+│   ├── NoLocalCloudError         no `ucam-faas dev` runs here, and nothing else is named
 │   ├── NoJobStoreError           a job can't be followed, because no store keeps it
 │   └── MissingExtraError         an optional dependency is not installed
 ├── outcomes.Refused              a delivery that no task can take as it is
@@ -42,12 +43,16 @@ class UCAMFAASException(Exception):
 
     exit_code = 2
     """Of the command line, when this ends it."""
+    error_code = "failed"
+    """In the JSON of the command line; it doesn't change from version to version."""
     place: tuple[str, int] | None = None
     """File and line of the user's code or configuration that it is about, if it is known."""
 
 
 class UCAMFAASCouldNotProcess(UCAMFAASException):
     """The event was understood but could not be processed."""
+
+    error_code = "not-processed"
 
 
 class ExecutionAbortedException(UCAMFAASException):
@@ -59,6 +64,8 @@ class ExecutionAbortedException(UCAMFAASException):
         args: for people.
         execution_info: the report of the aborted run.
     """
+
+    error_code = "aborted"
 
     def __init__(self, *args: object, execution_info: ExecutionInfo) -> None:
         super().__init__(*args)
@@ -72,17 +79,25 @@ class ExecutionAbortedException(UCAMFAASException):
 class UCAMFAASCouldNotLoadTarget(UCAMFAASException):
     """The source or the target cannot be loaded; the message says why, and the remedy."""
 
+    error_code = "source-not-loaded"
+
 
 class NoSuchTargetError(UCAMFAASCouldNotLoadTarget):
     """The command line names a source or a task that isn't there."""
+
+    error_code = "target-unknown"
 
 
 class TaskDefinitionError(UCAMFAASException):
     """A decorator was used in a way that can never work."""
 
+    error_code = "task-definition"
+
 
 class ConfigurationError(UCAMFAASException):
     """An environment variable or option has a value that cannot be used."""
+
+    error_code = "configuration"
 
 
 class NotConfiguredError(ConfigurationError):
@@ -91,19 +106,32 @@ class NotConfiguredError(ConfigurationError):
     Only this package raises it, and its text quotes no payload: so the text is logged.
     """
 
+    error_code = "project-unknown"
+
+
+class NoLocalCloudError(ConfigurationError):
+    """No `ucam-faas dev` runs in this directory, and nothing else to work with is named."""
+
+    error_code = "no-local-cloud"
+
 
 class NoJobStoreError(ConfigurationError):
     """No store keeps jobs: they can be sent, and not be followed."""
 
+    error_code = "no-job-store"
+
 
 class MissingExtraError(ConfigurationError):
     """An optional dependency is needed and not installed."""
+
+    error_code = "extra-missing"
 
 
 class InputNotLoadedError(UCAMFAASException):
     """The input of a long-running task cannot be read."""
 
     exit_code = 3
+    error_code = "input-not-loaded"
 
 
 class PublishError(UCAMFAASException):
@@ -113,31 +141,44 @@ class PublishError(UCAMFAASException):
         status: the HTTP status of its answer; 0: there is none.
     """
 
+    error_code = "not-published"
     status = 0
 
 
 class NoSuchTopicError(PublishError):
     """The message's topic isn't there."""
 
+    error_code = "topic-unknown"
+
 
 class JobError(UCAMFAASException):
     """Something about a job."""
+
+    error_code = "job"
 
 
 class JobStoreError(JobError):
     """The job store doesn't answer. It is not known whether a change was made."""
 
+    error_code = "store"
+
 
 class PayloadMissingError(JobError):
     """A large payload or result isn't in the payload store any more."""
+
+    error_code = "payload-missing"
 
 
 class ResultNotStoredError(JobError):
     """The job succeeded, and its result isn't JSON, or is too large for the store."""
 
+    error_code = "result-not-stored"
+
 
 class JobNotFoundError(JobError):
     """There is no job of this id, or its retention has ended."""
+
+    error_code = "job-unknown"
 
 
 class JobConflictError(JobError):
@@ -146,6 +187,8 @@ class JobConflictError(JobError):
     Args:
         fields: the names of the fields that differ, of payloads that are objects.
     """
+
+    error_code = "id-taken"
 
     def __init__(self, text: str, *, fields: tuple[str, ...] = ()) -> None:
         super().__init__(text)
@@ -159,6 +202,8 @@ class DuplicateJobError(JobConflictError):
         id: of that job.
     """
 
+    error_code = "duplicate"
+
     def __init__(self, text: str, *, id: str) -> None:
         super().__init__(text)
         self.id = id
@@ -167,13 +212,19 @@ class DuplicateJobError(JobConflictError):
 class JobCancelledError(JobError):
     """The running job was cancelled; raised by `current_job().progress(…)`, and by its steps."""
 
+    error_code = "job-cancelled"
+
 
 class JobLostError(JobError):
     """Another process holds the job by now: this one can report nothing, nor send, nor commit."""
 
+    error_code = "job-lost"
+
 
 class QueueFull(JobError):
     """As many jobs of the task wait as its `max_pending` allows."""
+
+    error_code = "queue-full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +249,8 @@ class BatchSendError(JobError):
         jobs: the handles of the others, in the order of the batch.
     """
 
+    error_code = "batch-not-sent"
+
     def __init__(self, text: str, *, failed: tuple[FailedSend, ...], jobs: tuple[Any, ...]) -> None:
         super().__init__(text)
         self.failed = failed
@@ -213,6 +266,8 @@ class JobFailed(JobError):  # as the state FAILURE, for `except JobFailed`
         attempts: failures that its limit counts.
         history: of its changes.
     """
+
+    error_code = "job-failed"
 
     def __init__(
         self, text: str, *, state: str, cause: Any, attempts: int, history: tuple[Any, ...]

@@ -320,7 +320,6 @@ def test_all_letters_of_a_filter_are_edited_or_none(run: Run, workbench: Workben
         (["handled", LETTER, "--task", "ship"], "Name letters by their ids"),
         (["replay", "--plan", "x", LETTER], "--plan has its letters"),
         (["purge", LETTER], "This removes 1 letter for good: give --yes."),
-        (["--json", "plans"], "Write --json after the command: ucam-faas dlq plans --json."),
         (["list", "--state", "lost"], "Invalid value for '--state'"),
     ],
     ids=str,

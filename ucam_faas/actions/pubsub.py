@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import NoLocalCloudError
 from ucam_faas.local_state import LocalCloud
 from ucam_faas.net import emulator_address
 from ucam_faas.net.rest import Api, Rest
@@ -71,7 +71,7 @@ def find(
         elsewhere: returns another sentence for the error, about a local cloud of another folder.
 
     Raises:
-        ConfigurationError: there is none.
+        NoLocalCloudError: there is none.
     """
     host = settings.pubsub_emulator
     if google or (cloud is not None and not cloud.pubsub and host is None):
@@ -85,7 +85,7 @@ def find(
         project = project or cloud.project
         return Pubsub(Kind.DEV, Rest(cloud.pubsub), cloud.pubsub, project, own)
     if host is None:
-        raise ConfigurationError(
+        raise NoLocalCloudError(
             f"There is no local Pub/Sub to {purpose}: start `ucam-faas dev` in this directory, or "
             f"set PUBSUB_EMULATOR_HOST; --google takes Google's.{elsewhere()}"
         )

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
+from ucam_faas.exceptions import ConfigurationError, NoLocalCloudError, UCAMFAASException
 from ucam_faas.local_state import LocalCloud
 from ucam_faas.logs.times import utc_text
 from ucam_faas.net.rest import FAILURES, Api, CredentialsError, Rest
@@ -167,7 +167,7 @@ def find(
     if cloud is not None and host in (None, cloud.pubsub):
         host, project = cloud.scheduler or cloud.pubsub, project or cloud.project
     if not host:
-        raise ConfigurationError(
+        raise NoLocalCloudError(
             "There is no local cloud: run `ucam-faas dev` in this directory, or set "
             f"PUBSUB_EMULATOR_HOST to the address of an emulator.{elsewhere()}"
         )

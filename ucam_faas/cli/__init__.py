@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 import click
 
 from ucam_faas.cli import _serving_options as options
+from ucam_faas.cli._errors import reported
 from ucam_faas.cli._group import SuggestingGroup
-from ucam_faas.cli._messages import fail, folded
 from ucam_faas.cli._source import HELP
 from ucam_faas.config import Settings
 from ucam_faas.dev.env_file import NAME, EnvFile
-from ucam_faas.exceptions import UCAMFAASException
 
 _VERBS = {
     "asyncapi": "describe the topics of tasks and their messages as AsyncAPI",
@@ -49,26 +47,22 @@ _LOCAL = (
 """Verbs that work with a local cloud, and so read `.env`."""
 
 
-_NO_TEXT = re.compile("[\udc80-\udcff]")
-"""How Python reads a byte of an argument, a variable or a file's name that isn't UTF-8."""
-
-
-class _FoldedUsageError(click.UsageError):
-    """A usage error that a narrow terminal doesn't break within words."""
-
-    def format_message(self) -> str:
-        return folded(self.message, sys.stderr, lead="Error: ")
+_WORDS = f"{__name__}.words"
+"""Where the context has the words of the command line."""
 
 
 class _Group(SuggestingGroup):
     """Verbs are imported when they are called, and errors are one line."""
 
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], *arguments: Any, **extra: Any
+    ) -> click.Context:
         """Parse the arguments before the verb."""
-        try:
-            return super().make_context(*args, **extra)
-        except click.UsageError as error:
-            raise _FoldedUsageError(error.format_message(), error.ctx) from error
+        words = tuple(args)
+        with reported(words):
+            context = super().make_context(info_name, args, *arguments, **extra)
+        context.meta[_WORDS] = words
+        return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs."""
@@ -87,19 +81,9 @@ class _Group(SuggestingGroup):
             formatter.write_dl(sorted(_VERBS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run, and turn our errors into one line and exit code 2."""
-        try:
+        """Run, and turn our errors into one line and an exit code."""
+        with reported(ctx.meta[_WORDS], ctx):
             return super().invoke(ctx)
-        except click.UsageError as error:
-            raise _FoldedUsageError(error.format_message(), error.ctx) from error
-        except UCAMFAASException as error:
-            fail(str(error))
-            sys.exit(error.exit_code)
-        except UnicodeEncodeError as error:
-            if not _NO_TEXT.search(error.object):
-                raise
-            fail(f"{error.object!r} cannot be written in UTF-8.")
-            sys.exit(2)
 
 
 @click.group(

@@ -11,10 +11,11 @@ from ucam_faas.cli import _letter_checks
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._letter_choice import Choose, ids_or_filters
 from ucam_faas.cli._letter_edits import Edits, in_editor
-from ucam_faas.cli._letter_output import json_option, print_json, reveal_option, say_diff
+from ucam_faas.cli._letter_output import reveal_option, say_diff
 from ucam_faas.cli._letter_texts import letters
 from ucam_faas.cli._message_data import as_bytes
 from ucam_faas.cli._messages import say
+from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.cli._parameters import pairs
 from ucam_faas.cli._workbench import Bench, Open, with_workbench
 from ucam_faas.exceptions import ConfigurationError

@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from ucam_faas.cli import _letter_texts as texts, _replaying
-from ucam_faas.cli._following import INTERRUPTED
+from ucam_faas.cli._errors import INTERRUPTED
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._letter_choice import Choose, ids_or_filters
-from ucam_faas.cli._letter_output import json_option, print_json, reveal_option, say_diff
+from ucam_faas.cli._letter_output import reveal_option, say_diff
 from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.cli._table import print_table
 from ucam_faas.cli._workbench import Bench, Open, with_workbench
 from ucam_faas.dead_letters import documents

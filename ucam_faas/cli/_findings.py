@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import textwrap
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from ucam_faas.cli._output import print_json
 from ucam_faas.deploy.findings import Finding
 
 _WIDEST = 100
@@ -23,10 +23,9 @@ def print_findings(findings: Iterable[Finding]) -> None:
         _print(finding, width)
 
 
-def print_json(findings: Iterable[Finding]) -> None:
+def print_findings_json(findings: Iterable[Finding]) -> None:
     """Print findings as a JSON list."""
-    listed = [_as_json(finding) for finding in findings]
-    click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
+    print_json([_as_json(finding) for finding in findings])
 
 
 def _as_json(finding: Finding) -> dict[str, Any]:

@@ -18,8 +18,10 @@ import click
 from ucam_faas.actions.job_documents import as_json, result_of
 from ucam_faas.actions.job_texts import error_text, progress
 from ucam_faas.actions.jobs import Jobs
+from ucam_faas.cli._errors import INTERRUPTED
 from ucam_faas.cli._job_texts import COLOURS, entry_text, note
 from ucam_faas.cli._messages import tell
+from ucam_faas.cli._output import print_error, print_json
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Entry, Row
@@ -28,8 +30,6 @@ from ucam_faas.logs.columns import INDENT, NARROWEST, cut, of_terminal
 from ucam_faas.logs.durations import duration_text
 
 LOOK_SECONDS = 0.2
-INTERRUPTED = 130
-"""The exit code after Control-C, as shells have it."""
 
 
 def follow(jobs: Jobs, job: Job[Any], *, timeout: timedelta | None, json_only: bool) -> int:
@@ -49,10 +49,14 @@ def follow(jobs: Jobs, job: Job[Any], *, timeout: timedelta | None, json_only: b
         row = _end_of(jobs, job, display, timeout)
     except KeyboardInterrupt:
         display.clear()
-        tell(f"The job goes on. To end it: ucam-faas jobs cancel {job.id}", "yellow")
+        text = f"The job goes on. To end it: ucam-faas jobs cancel {job.id}"
+        if json_only:
+            print_error("interrupted", text, INTERRUPTED)
+        else:
+            tell(text, "yellow")
         return INTERRUPTED
     if json_only:
-        click.echo(json.dumps(as_json(row, data=True), indent=2))
+        print_json(as_json(row, data=True))
     else:
         _tell_end(row)
     return 0 if row.state is State.SUCCESS else 1

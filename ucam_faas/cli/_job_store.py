@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.cli import _local_cloud
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import NoLocalCloudError
 from ucam_faas.sending.sender import sender
 
 
@@ -15,13 +15,13 @@ def find(source: str | None = None) -> Jobs:
         source: of the tasks, as the command line has it.
 
     Raises:
-        ConfigurationError: there is no job store.
+        NoLocalCloudError: there is no job store.
     """
     _local_cloud.find(source)
     runtime = sender()
     store = runtime.jobs()
     if store is None:
-        raise ConfigurationError(
+        raise NoLocalCloudError(
             "There is no job store: start `ucam-faas dev` in this directory, or set "
             f"UCAM_FAAS_JOB_STORE, such as sqlite:jobs.db.{_local_cloud.elsewhere()}"
         )

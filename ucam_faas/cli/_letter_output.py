@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -12,7 +10,6 @@ from ucam_faas.cli._letter_texts import MOST_LINES
 from ucam_faas.cli._messages import say
 from ucam_faas.logs.columns import printable
 
-json_option = click.option("--json", "json_only", is_flag=True, help="Print JSON.")
 reveal_option = click.option(
     "--reveal",
     is_flag=True,
@@ -28,8 +25,3 @@ def say_diff(lines: Sequence[str]) -> None:
         say(f"  {printable(line)}", colour)
     if len(lines) > MOST_LINES:
         say(f"  … {len(lines) - MOST_LINES:,} more lines")
-
-
-def print_json(document: Any) -> None:
-    """Print a JSON document."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))

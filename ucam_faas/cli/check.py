@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from ucam_faas.cli._findings import print_findings, print_json
+from ucam_faas.cli._findings import print_findings, print_findings_json
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say
+from ucam_faas.cli._output import json_option
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.clock import SystemClock
 from ucam_faas.deploy import checks, plan
@@ -42,9 +43,9 @@ from ucam_faas.exceptions import UCAMFAASException
     type=click.Path(exists=True, path_type=Path),
     help="Folder of the root module, or the output of `terraform show -json PLAN`.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @source_parameters
-def command(*, as_json: bool, source: str | None, **files: Any) -> None:
+def command(*, json_only: bool, source: str | None, **files: Any) -> None:
     """Report every contradiction between the code of SOURCE, its configuration and Terraform.
 
     The exit code is 1 if it finds any, and 2 if it can't read a file.
@@ -52,12 +53,12 @@ def command(*, as_json: bool, source: str | None, **files: Any) -> None:
     try:
         inputs = load(Path.cwd(), SystemClock().now().date(), source=source, **files)
     except UCAMFAASException as error:
-        if as_json:
-            print_json(errors.findings_of(error))
+        if json_only:
+            print_findings_json(errors.findings_of(error))
         raise
     findings = checks.run(inputs)
-    if as_json:
-        print_json(findings)
+    if json_only:
+        print_findings_json(findings)
     else:
         _print(findings, inputs)
     sys.exit(1 if findings else 0)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.deploy import layers
@@ -28,9 +29,9 @@ from ucam_faas.tasks.option import Option
 @click.option(
     "--stage", help="Stage, such as production. [default: only the values for all stages]"
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @source_parameters
-def command(task: str | None, stage: str | None, source: str | None, as_json: bool) -> None:
+def command(task: str | None, stage: str | None, source: str | None, json_only: bool) -> None:
     """Print the configuration of TASK, or of each task, and the origin of each value.
 
     The configuration is [tool.ucam-faas] in pyproject.toml, or ucam-faas.toml, in this directory or
@@ -45,8 +46,8 @@ def command(task: str | None, stage: str | None, source: str | None, as_json: bo
     check_tasks(config, [each.name for each in tasks])
     wanted = registry.load(source, task) if task else tasks
     merged_tasks = [layers.merge_task(config, each, stage) for each in wanted]
-    if as_json:
-        click.echo(json.dumps(_as_json(config, stage, merged_tasks), indent=2, ensure_ascii=False))
+    if json_only:
+        print_json(_as_json(config, stage, merged_tasks))
     else:
         _print(config, stage, merged_tasks)
 

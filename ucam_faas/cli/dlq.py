@@ -14,10 +14,11 @@ from ucam_faas.cli._dlq_replay import plan, plans, replay
 from ucam_faas.cli._dlq_try import try_letters
 from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._letter_choice import Choose, filters, ids_or_filters
-from ucam_faas.cli._letter_output import json_option, print_json, reveal_option, say_diff
+from ucam_faas.cli._letter_output import reveal_option, say_diff
 from ucam_faas.cli._letter_texts import letters
 from ucam_faas.cli._live_line import LiveLine
 from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.cli._table import print_table
 from ucam_faas.cli._workbench import Open, with_workbench
 from ucam_faas.dead_letters import documents
@@ -41,9 +42,6 @@ def command(ctx: click.Context, *, json_only: bool) -> None:
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_letters, json_only=json_only)
-    elif json_only:
-        verb = ctx.invoked_subcommand
-        raise click.UsageError(f"Write --json after the command: ucam-faas dlq {verb} --json.")
 
 
 @command.command("list")

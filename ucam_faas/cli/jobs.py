@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -18,6 +17,7 @@ from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._job_table import print_jobs
 from ucam_faas.cli._job_texts import columns, details
 from ucam_faas.cli._messages import note, say, tell
+from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.cli._parameters import DURATION, LANE
 from ucam_faas.jobs.members import batch_of
 from ucam_faas.jobs.states import State
@@ -28,12 +28,11 @@ LISTED = 50
 _Verb = Callable[..., None]
 
 
-_json = click.option("--json", "json_only", is_flag=True, help="Print JSON.")
 _of_task = click.option("--task", metavar="NAME", help="Name of the task.")
 
 
 @click.group("jobs", cls=SuggestingGroup, invoke_without_command=True)
-@_json
+@json_option
 @click.pass_context
 def command(ctx: click.Context, *, json_only: bool) -> None:
     """List jobs; show, cancel, retry, resume and delete them, or wait for them.
@@ -43,9 +42,6 @@ def command(ctx: click.Context, *, json_only: bool) -> None:
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_jobs, json_only=json_only)
-    elif json_only:
-        verb = ctx.invoked_subcommand
-        raise click.UsageError(f"Write --json after the command: ucam-faas jobs {verb} --json.")
 
 
 def _filters(verb: _Verb) -> _Verb:
@@ -81,14 +77,14 @@ def _limit(default: int | None, help: str) -> Callable[[_Verb], _Verb]:
 @command.command("list")
 @_filters
 @_limit(LISTED, f"Most jobs; the latest come first. [default: {LISTED}]")
-@_json
+@json_option
 def list_jobs(*, json_only: bool = False, **chosen: Any) -> None:
     """List jobs, the latest first."""
     jobs = _job_store.find()
     chosen_jobs = Filter.of(**chosen)
     rows = list(chosen_jobs.rows(jobs))
     if json_only:
-        click.echo(json.dumps([as_json(row) for row in rows], indent=2))
+        print_json([as_json(row) for row in rows])
         return
     if not rows:
         like = " like that" if chosen_jobs.narrows else ""
@@ -105,7 +101,7 @@ def list_jobs(*, json_only: bool = False, **chosen: Any) -> None:
 @_of_task
 @click.option("--data", is_flag=True, help="Show payload, attributes and result.")
 @click.option("--traceback", is_flag=True, help="Show the traceback of the last error.")
-@_json
+@json_option
 def show(*, id: str, task: str | None, data: bool, traceback: bool, json_only: bool) -> None:
     """Show the job ID, its history, and the names and times of its steps.
 
@@ -119,7 +115,7 @@ def show(*, id: str, task: str | None, data: bool, traceback: bool, json_only: b
         document = as_json(row, data=data, traceback=traceback)
         document["steps"] = [step_as_json(step) for step in steps]
         document["members"] = members
-        click.echo(json.dumps(document, indent=2))
+        print_json(document)
     else:
         now = jobs.store.now()
         say(details(row, now, steps, members, data=data, traceback=traceback), indent=INDENT)
@@ -129,7 +125,7 @@ def show(*, id: str, task: str | None, data: bool, traceback: bool, json_only: b
 @click.argument("id")
 @_of_task
 @click.option("--timeout", type=DURATION, help="Stop waiting after this time, such as 5m.")
-@_json
+@json_option
 def wait(*, id: str, task: str | None, timeout: timedelta | None, json_only: bool) -> None:
     """Wait for the job ID, and print its result.
 
@@ -155,7 +151,7 @@ def _acting(name: str, text: str) -> None:
     @click.option("--all", "every", is_flag=True, help=every_help)
     @_filters
     @_limit(None, "With --all: most jobs; the latest come first. Without it: every one.")
-    @_json
+    @json_option
     def verb(*, ids: tuple[str, ...], every: bool, json_only: bool, **chosen: Any) -> None:
         if bool(ids) == every:
             raise click.UsageError("Name jobs by their ids, or choose them with --all and filters.")
@@ -167,7 +163,7 @@ def _acting(name: str, text: str) -> None:
         results = (act(jobs, name, row) for row in rows)
         if json_only:
             done = list(results)
-            click.echo(json.dumps([result.as_json() for result in done], indent=2))
+            print_json([result.as_json() for result in done])
         else:
             done = _tell(results)
         sys.exit(0 if all(result.done for result in done) else 1)
@@ -203,7 +199,7 @@ _acting(
 
 
 @command.command("migrate")
-@_json
+@json_option
 def migrate(*, json_only: bool) -> None:
     """Create the table of the job store.
 
@@ -213,7 +209,7 @@ def migrate(*, json_only: bool) -> None:
     jobs = _job_store.find()
     commands = list(jobs.store.migrate())
     if json_only:
-        click.echo(json.dumps({"store": jobs.name, "commands": commands}))
+        print_json({"store": jobs.name, "commands": commands})
     elif commands:
         tell(
             f"Run these once for {jobs.name}. If an index already exists, its command fails "

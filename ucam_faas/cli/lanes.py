@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from ucam_faas.actions.lanes import MOST_COUNTED, Lane
 from ucam_faas.cli import _job_store, _local_cloud, _source
 from ucam_faas.cli._group import SuggestingGroup
 from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.cli._parameters import LANE
 from ucam_faas.cli._table import print_table
 from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
@@ -21,13 +21,12 @@ from ucam_faas.logs.times import utc_text
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Task
 
-_json = click.option("--json", "json_only", is_flag=True, help="Print JSON.")
 _task = click.argument("task")
 _lane = click.argument("lane", type=LANE, default=DEFAULT_LANE)
 
 
 @click.group("lanes", cls=SuggestingGroup, invoke_without_command=True)
-@_json
+@json_option
 @click.pass_context
 def command(ctx: click.Context, *, json_only: bool) -> None:
     """List lanes and the jobs that wait in them, pause lanes and resume them.
@@ -41,7 +40,7 @@ def command(ctx: click.Context, *, json_only: bool) -> None:
     jobs = _job_store.find()
     rows = lanes.lanes(jobs, _lanes_here())
     if json_only:
-        click.echo(json.dumps([_as_json(lane) for lane in rows], indent=2))
+        print_json([_as_json(lane) for lane in rows])
     elif rows:
         now = jobs.store.now()
         texts = [_columns(lane, now) for lane in rows]

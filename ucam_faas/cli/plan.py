@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import click
 
 from ucam_faas.cli import _files
-from ucam_faas.cli._findings import print_findings, print_json
+from ucam_faas.cli._findings import print_findings, print_findings_json
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say
+from ucam_faas.cli._output import json_option_for, print_json
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.clock import SystemClock
@@ -54,7 +56,7 @@ from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
     help="With --terraform: import the resources that another root module has. The output of "
     "`terraform show -json` there.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the variables, and write nothing.")
+@json_option_for("Print the variables, and write nothing.")
 @source_parameters
 def command(
     source: str | None,
@@ -64,7 +66,7 @@ def command(
     overwrite: bool,
     terraform: Path | None,
     state: Path | None,
-    as_json: bool,
+    json_only: bool,
 ) -> None:
     """Write the resources that SOURCE's tasks need, as variables for Terraform.
 
@@ -73,18 +75,18 @@ def command(
     """
     if state and not terraform:
         raise click.UsageError("--state is for --terraform: name the root module that imports.")
-    if terraform and (check or as_json):
+    if terraform and (check or json_only):
         raise click.UsageError("--terraform writes moved.tf: leave out --check and --json.")
-    if not (check or as_json):
+    if not (check or json_only):
         _files.check_folder(output)
     try:
         plan = plans.read(Path.cwd(), source=source, stage=stage)
     except UCAMFAASException as error:
-        if as_json:
-            print_json(errors.findings_of(error))
+        if json_only:
+            print_findings_json(errors.findings_of(error))
         raise
-    if as_json:
-        click.echo(plan.text(), nl=False)
+    if json_only:
+        print_json(json.loads(plan.text()))
         return
     last = None if check else _last_plan(output, overwrite=overwrite)
     if last:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from ucam_faas.actions import schedules
 from ucam_faas.actions.schedules import LOCAL, Schedule, Schedules
 from ucam_faas.cli import _local_cloud
 from ucam_faas.cli._group import SuggestingGroup
+from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.cli._table import print_table
 from ucam_faas.config import Settings
 
@@ -21,7 +21,7 @@ from ucam_faas.config import Settings
 @click.option("--project", help="Project of the schedules. [GOOGLE_CLOUD_PROJECT]")
 @click.option("--location", help=f"Location of the schedules. [default, of a local cloud: {LOCAL}]")
 @click.option("--google", is_flag=True, help="Those of Google's Cloud Scheduler.")
-@click.option("--json", "json_only", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, /, *, json_only: bool, **where: Any) -> None:
     """List the schedules of the `ucam-faas dev` that runs in this directory, and their next runs.
@@ -32,7 +32,7 @@ def command(ctx: click.Context, /, *, json_only: bool, **where: Any) -> None:
     if ctx.invoked_subcommand is not None:
         ctx.obj = where  # `--help` needs no local cloud
     elif json_only:
-        click.echo(json.dumps([schedule.as_json() for schedule in _find(**where).list()], indent=2))
+        print_json([schedule.as_json() for schedule in _find(**where).list()])
     else:
         _list(_find(**where).list())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import timedelta
 from typing import IO, Any
@@ -14,6 +13,7 @@ from ucam_faas.cli import _job_store, _local_cloud, _message_data, _source
 from ucam_faas.cli._following import follow
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say, tell
+from ucam_faas.cli._output import json_option_for, print_json
 from ucam_faas.cli._parameters import DURATION, RETRY, TIME, pairs
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.exceptions import ConfigurationError
@@ -59,7 +59,7 @@ from ucam_faas.tasks.task import Task
 @click.option("--ordering-key", default="", help="Ordering key of that message.")
 @click.option("--wait", is_flag=True, help="Wait for the end, and print the result.")
 @click.option("--wait-timeout", type=DURATION, help="With --wait: stop waiting after this time.")
-@click.option("--json", "json_only", is_flag=True, help="Print the job as JSON.")
+@json_option_for("Print the job as JSON.")
 @source_parameters
 def command(
     *,
@@ -104,7 +104,7 @@ def command(
     if wait:
         sys.exit(follow(jobs, job, timeout=wait_timeout, json_only=json_only))
     if json_only:
-        click.echo(json.dumps(as_json(jobs.row(job.id, job.task)), indent=2))
+        print_json(as_json(jobs.row(job.id, job.task)))
 
 
 def _payload(task: Task, data: str | None, file: IO[bytes] | None, *, sample: bool) -> bytes | None:

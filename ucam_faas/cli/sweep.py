@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from ucam_faas.cli import _job_store
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say
+from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.job_runs.sweeping import sweep_jobs
 
 
 @click.command("sweep", cls=Verb)
-@click.option("--json", "json_only", is_flag=True, help="Print JSON.")
+@json_option
 def command(*, json_only: bool) -> None:
     """Do one pass of the sweep.
 
@@ -24,6 +23,6 @@ def command(*, json_only: bool) -> None:
     jobs = _job_store.find()
     count = sweep_jobs(jobs.runtime)
     if json_only:
-        click.echo(json.dumps({"jobs": count}))
+        print_json({"jobs": count})
     else:
         say(f"Swept {count} job{'s' * (count != 1)} of {jobs.name}.")

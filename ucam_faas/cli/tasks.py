@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from ucam_faas.cli import _local_cloud
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.cli._source import load, of_cloud, source_parameters
 from ucam_faas.cli._table import print_table
 from ucam_faas.tasks.task import Task
@@ -16,13 +16,13 @@ from ucam_faas.tasks.triggers import Schedule
 
 
 @click.command("tasks", cls=Verb)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @source_parameters
-def command(source: str | None, as_json: bool) -> None:
+def command(source: str | None, json_only: bool) -> None:
     """List the tasks of SOURCE."""
     tasks = load(of_cloud(source, _local_cloud.find(source)))
-    if as_json:
-        click.echo(json.dumps([row(task) for task in tasks], indent=2))
+    if json_only:
+        print_json([row(task) for task in tasks])
         return
     headings = ("TASK", "TAKES", "PATH", "TRIGGER", "TIMEOUT", "SUMMARY")
     print_table(headings, [_shown(task) for task in tasks])

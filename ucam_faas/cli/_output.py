@@ -1,0 +1,142 @@
+"""`--json`: stdout has one document, or a line for each event; an error is a line on stderr.
+
+Whatever else the process prints, such as a task at its import, goes to stderr.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+
+import click
+
+OPTION = "--json"
+_ON = f"{__name__}.on"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""No text: half a character of another system's, or a byte that isn't UTF-8."""
+
+_Verb = Callable[..., None]
+
+
+def json_option_for(help: str) -> Callable[[_Verb], _Verb]:
+    """Return a decorator that gives a verb `--json`; it is called with `json_only`.
+
+    With the option, its stdout is for documents alone. Given to a group, it counts for the command
+    after it, too.
+    """
+
+    def decorator(verb: _Verb) -> _Verb:
+        @click.option(OPTION, "json_only", is_flag=True, help=help)
+        @functools.wraps(verb)
+        def wrapper(*arguments: Any, json_only: bool = False, **options: Any) -> None:
+            context = click.get_current_context()
+            context.meta[_ON] = json_only = json_only or context.meta.get(_ON, False)
+            if json_only:
+                _KEPT.keep(context)
+            verb(*arguments, json_only=json_only, **options)
+
+        return wrapper
+
+    return decorator
+
+
+json_option = json_option_for("Print JSON.")
+
+
+def print_json(document: Any) -> None:
+    """Print the one document of a verb, on several lines."""
+    _write(f"{_text(document, indent=2)}\n")
+
+
+def print_event(event: Any) -> None:
+    """Print a document on one line, at once: of a stream, or of a server that has started."""
+    _write(f"{_text(event)}\n")
+
+
+def is_wanted(arguments: Sequence[str], context: click.Context | None = None) -> bool:
+    """Return True if the output is JSON: of a verb that runs, or couldn't read its arguments."""
+    if context is not None and context.meta.get(_ON):
+        return True
+    return OPTION in arguments[: [*arguments, "--"].index("--")]
+
+
+def print_error(code: str, message: str, exit_code: int, **fields: Any) -> None:
+    """Print an error as a line of JSON to stderr; it begins with `{"error":`.
+
+    Args:
+        code: that doesn't change from version to version.
+        message: for people.
+        exit_code: of the process.
+        fields: more of it.
+    """
+    error = {"code": code, "message": message, "exit_code": exit_code, **fields}
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    # A task may have printed a line without its end.
+    click.echo(f"\n{_text({'error': error})}".encode(), err=True)
+
+
+def _text(document: Any, *, indent: int | None = None) -> str:
+    """Return JSON that every reader takes: without halves of characters, and without NaN."""
+    write = functools.partial(json.dumps, indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text = write(document)
+    except ValueError:
+        text = write(_finite(document))
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _finite(value: Any) -> Any:
+    """Return a document in which null replaces the numbers that JSON hasn't."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: _finite(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_finite(part) for part in value]
+    return value
+
+
+def _write(text: str) -> None:
+    stream = _KEPT.stream
+    if stream is None:
+        click.echo(text.encode(), nl=False)
+    else:
+        stream.write(text.encode())
+        stream.flush()
+
+
+class _Kept:
+    """The stdout of a process, kept for documents."""
+
+    def __init__(self) -> None:
+        self.stream: IO[bytes] | None = None
+
+    def keep(self, context: click.Context) -> None:
+        """Keep it: what others print, child processes too, goes to stderr from now on."""
+        stdout = sys.stdout
+        if self.stream is not None or stdout is None:
+            return
+        stdout.flush()
+        try:
+            number, aside = stdout.fileno(), sys.stderr.fileno()
+        except (AttributeError, OSError):  # a test's, which isn't a file; or stderr is closed
+            context.find_root().call_on_close(functools.partial(self._give_back, stdout))
+            self.stream, sys.stdout = stdout.buffer, sys.stderr
+            return
+        self.stream = os.fdopen(os.dup(number), "wb")  # to the end: functions may print at exit
+        os.dup2(aside, number)
+
+    def _give_back(self, stdout: Any) -> None:
+        self.stream, sys.stdout = None, stdout
+
+
+_KEPT = _Kept()
