@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import click
 import pytest
 
 import ucam_faas
-from ucam_faas import cli
 from ucam_faas.config import Settings
 from ucam_faas.execution import dead_letters, replays
 from ucam_faas.testing import Client, serve
@@ -213,46 +211,6 @@ def test_every_log_message_of_the_code_is_documented() -> None:
     missing = {name for name in messages - others if name not in documented}
 
     assert missing == set()
-
-
-@pytest.mark.slow
-def test_each_command_of_the_documents_is_one_that_ucam_faas_takes() -> None:
-    lines = [
-        line.strip()
-        for document in DOCUMENTS
-        for block in re.findall(r"```sh\n(.*?)```", document.read_text(), re.DOTALL)
-        for line in block.replace("\\\n", " ").splitlines()
-    ]
-    commands = [line for line in lines if line.startswith("ucam-faas ")]
-
-    refused = {line: why for line in commands if (why := refusal_of(line))}
-
-    assert len(commands) > 100
-    assert refused == {}
-
-
-def refusal_of(line: str) -> str:
-    """Return why `ucam-faas` refuses a command; files of the documents needn't exist here."""
-    words = shlex.split(line, comments=True)[1:]
-    words = words[
-        : min((words.index(end) for end in ("|", ">", "&", "&&") if end in words), default=99)
-    ]
-    command: click.Command = cli.main
-    context: click.Context | None = None
-    try:
-        while True:
-            context = command.make_context(command.name, words, parent=context)
-            words = [*context._protected_args, *context.args]
-            if not isinstance(command, click.Group) or not words:
-                return ""
-            _, verb, words = command.resolve_command(context, words)
-            assert verb is not None, "click raises otherwise"
-            command = verb
-    except click.exceptions.Exit:  # of --help
-        return ""
-    except click.ClickException as error:
-        text = error.format_message()
-        return "" if "No such file" in text or "does not exist" in text else text
 
 
 def test_no_document_names_a_machine() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +49,21 @@ def test_an_order_is_paid_and_packed(bank: Bank, ucam_faas_jobs: testing.JobsFac
     assert bank.payments == {"order-17": 1999}
     parcel = pack.send(RECEIPT, id="order-17")  # the job that is there
     assert parcel.result() == Parcel(order="order-17", number="parcel-order-17")
+
+
+def test_the_readmes_python_has_the_value_that_it_shows(
+    bank: Bank, ucam_faas_jobs: testing.JobsFactory
+) -> None:
+    readme = Path(__file__).with_name("README.md").read_text()
+    block = re.search(r"```python\n(.*?)\n\n(.*?)  # => (.*?)\n```", readme, re.DOTALL)
+    assert block is not None
+    imports, call, shown = block.groups()
+    ucam_faas_jobs(charge, pack, inline=True)
+    names: dict[str, Any] = {}
+
+    exec(imports, names)
+
+    assert str(eval(call, names)) == shown
 
 
 def test_an_order_that_is_placed_twice_is_one_job(
