@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from click.testing import CliRunner, Result
 from ucam_faas.cli import main
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.scaffold import names, origin
+from ucam_faas.scaffold.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -17,7 +21,16 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()  # configurations above it aren't looked for
     return tmp_path
+
+
+@pytest.fixture
+def demo(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new collection, as the working directory."""
+    assert new("demo").exit_code == 0
+    monkeypatch.chdir(here / "demo")
+    return here / "demo"
 
 
 def new(*arguments: str) -> Result:
@@ -32,6 +45,7 @@ def test_a_collection_has_all_that_it_needs(here: Path) -> None:
     result = new("demo")
 
     assert result.exit_code == 0, result.output
+    assert "Run it: cd demo && make run" in result.stdout
     assert files_in(here / "demo") == {
         "README.md",
         "Makefile",
@@ -39,6 +53,7 @@ def test_a_collection_has_all_that_it_needs(here: Path) -> None:
         "Dockerfile",
         ".dockerignore",
         ".gitignore",
+        ".github/workflows/ci.yml",
         "deploy/main.tf",
         "tasks/take_order/__init__.py",
         "tasks/take_order/main.py",
@@ -46,11 +61,22 @@ def test_a_collection_has_all_that_it_needs(here: Path) -> None:
     }
 
 
-def test_no_placeholder_is_left(here: Path) -> None:
-    new("demo")
+@pytest.mark.parametrize(
+    ("ci", "file"), [("github", ".github/workflows/ci.yml"), ("gitlab", ".gitlab-ci.yml")]
+)
+def test_the_tests_run_in_the_ci_system_that_is_chosen(here: Path, ci: str, file: str) -> None:
+    new("demo", "--ci", ci)
+    new("without", "--ci", "none")
+
+    assert files_in(here / "demo") - files_in(here / "without") == {file}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_placeholder_is_left(here: Path, kind: str) -> None:
+    new("demo", "--kind", kind)
 
     texts = [path.read_text() for path in (here / "demo").rglob("*") if path.is_file()]
-    assert not any("@task@" in text or "@project@" in text for text in texts)
+    assert [text for text in texts if re.search(r"(?m)@[a-z]+@", text)] == []
 
 
 def test_a_folder_with_files_is_refused_and_unchanged(here: Path) -> None:
@@ -64,13 +90,17 @@ def test_a_folder_with_files_is_refused_and_unchanged(here: Path) -> None:
     assert files_in(here) == {"demo/notes.txt"}
 
 
-def test_a_clone_of_an_empty_repository_is_filled(here: Path) -> None:
+def test_a_clone_of_an_empty_repository_is_filled(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (here / "Our_Tasks/.git").mkdir(parents=True)
+    monkeypatch.chdir("Our_Tasks")
 
-    result = new("Our_Tasks")
+    result = new(".")
 
     assert result.exit_code == 0, result.output
-    assert 'name = "our-tasks"' in (here / "Our_Tasks/pyproject.toml").read_text()
+    assert result.stdout.endswith("Run it: make run\n")
+    assert 'name = "our-tasks"' in Path("pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize("name", ["9lives", "...", "ü"])
@@ -82,10 +112,83 @@ def test_a_name_that_no_cloud_would_take_is_refused(here: Path, name: str) -> No
     assert files_in(here) == set()
 
 
-@pytest.mark.parametrize("name", ["class", "send-mail", "Send", "json", "ucam_faas", "up"])
-def test_a_task_name_that_python_could_not_import_is_refused(name: str) -> None:
+@pytest.mark.parametrize("words", [(), ("task",), ("demo", "more")])
+def test_one_name_is_expected(here: Path, words: tuple[str, ...]) -> None:
+    result = new(*words)
+
+    assert result.exit_code == 2
+    assert "Expected one NAME" in result.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_task_is_added_and_nothing_else_is_changed(demo: Path, kind: str) -> None:
+    before = {path: (demo / path).read_text() for path in files_in(demo)}
+
+    result = new("task", "send_invoice", "--kind", kind)
+
+    assert result.exit_code == 0, result.output
+    assert {path: (demo / path).read_text() for path in before} == before
+    assert files_in(demo) - before.keys() == {
+        "tasks/send_invoice/__init__.py",
+        "tasks/send_invoice/main.py",
+        "tasks/send_invoice/test_send_invoice.py",
+    }
+    assert "\ndef send_invoice(" in (demo / "tasks/send_invoice/main.py").read_text()
+
+
+def test_a_task_is_added_from_a_folder_below(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("deploy")
+
+    new("task", "send_invoice")
+
+    assert (demo / "tasks/send_invoice/main.py").exists()
+
+
+def test_a_task_that_exists_stays_as_it_is(demo: Path) -> None:
+    result = new("task", "take_order", "--kind", "http")
+
+    assert result.exit_code == 2
+    assert "take_order isn't empty" in result.stderr
+    assert "message_handler" in (demo / "tasks/take_order/main.py").read_text()
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    ["", "[tool.ucam-faas]\n", '[tool.ucam-faas]\nsource = "main.py"\n'],
+    ids=["none", "no source", "one file"],
+)
+def test_a_project_of_another_shape_gets_no_task(here: Path, configuration: str) -> None:
+    Path("main.py").touch()
+    Path("pyproject.toml").write_text(configuration)
+
+    result = new("task", "send_invoice")
+
+    assert result.exit_code == 2
+    assert "isn't a collection that takes further tasks" in result.stderr
+    assert files_in(here) == {"main.py", "pyproject.toml"}
+
+
+@pytest.mark.parametrize(
+    "name", ["class", "send-mail", "Send", "json", "ucam_faas", "up", "google_it"]
+)
+def test_a_task_name_that_python_or_pubsub_would_refuse_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="can't be named"):
         names.check_task_name(name)
+
+
+def test_a_job_names_the_store_that_it_still_needs(demo: Path, here: Path) -> None:
+    missing = new("task", "send_invoice", "--kind", "job")
+    new(str(here / "with-store"), "--kind", "job")
+
+    assert "jobs need a store" in missing.stderr
+    configuration = (here / "with-store/pyproject.toml").read_text()
+    assert 'UCAM_FAAS_JOB_STORE = "firestore:with-store-test/jobs"' in configuration
+
+
+def test_the_files_are_printed_as_json(here: Path) -> None:
+    document = json.loads(new("demo", "--json").stdout)
+
+    assert set(document["files"]) == files_in(here)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +216,28 @@ def test_the_package_and_the_module_are_of_one_version(
     assert f'source = "{module}"' in (here / "demo/deploy/main.tf").read_text()
 
 
+@pytest.mark.parametrize(
+    ("record", "dependency"),
+    [
+        ({}, "ucam-faas>=2.0.1,<3"),
+        (
+            {
+                "url": "https://git.example.org/faas.git",
+                "vcs_info": {"vcs": "git", "commit_id": "0123abc", "requested_revision": "main"},
+            },
+            "ucam-faas @ git+https://git.example.org/faas.git@0123abc",
+        ),
+        ({"url": ROOT.as_uri(), "dir_info": {"editable": True}}, f"ucam-faas @ {ROOT.as_uri()}"),
+        ({"url": "file:///wheels/faas.whl", "archive_info": {}}, "ucam-faas>=2.0.1,<3"),
+    ],
+    ids=["index", "git", "folder", "wheel"],
+)
+def test_the_dependency_is_the_package_as_it_was_installed(
+    record: dict[str, object], dependency: str
+) -> None:
+    assert origin.of_record(record, "2.0.1").dependency == dependency
+
+
 @pytest.mark.parametrize("text", ["latest", "git+https://git.example.org/faas.git", "/nowhere"])
 def test_an_origin_that_cannot_be_used_is_refused(here: Path, text: str) -> None:
     result = new("demo", "--ucam-faas", text)
@@ -120,3 +245,56 @@ def test_an_origin_that_cannot_be_used_is_refused(here: Path, text: str) -> None
     assert result.exit_code == 2
     assert "--ucam-faas" in result.stderr
     assert not (here / "demo").exists()
+
+
+def test_a_new_collection_has_no_drift(demo: Path) -> None:
+    (demo / "README.md").write_text("mine")
+    (demo / "tasks/take_order/main.py").write_text("mine")
+
+    result = new("--diff")
+
+    assert (result.exit_code, result.output) == (0, "")
+
+
+@pytest.mark.slow
+def test_the_drift_is_a_patch_that_git_applies(demo: Path) -> None:
+    for file, text in {
+        "Makefile": "run:\n\techo no end",
+        ".gitignore": "",
+        "Dockerfile": None,
+    }.items():
+        (demo / file).write_text(text) if text is not None else (demo / file).unlink()
+
+    result = new(".", "--diff")
+    applied = subprocess.run(
+        ["git", "apply", "--unsafe-paths", "-"], input=result.stdout, text=True, check=False
+    )
+
+    assert (result.exit_code, applied.returncode) == (1, 0), result.output
+    assert new("--diff").exit_code == 0
+
+
+def test_drift_is_found_in_the_version_of_the_module(demo: Path) -> None:
+    document = json.loads(new("--diff", "--ucam-faas", "2.1.0", "--json").stdout)
+
+    assert [each["file"] for each in document] == ["deploy/main.tf"]
+    assert "ref=2.1.0" in document[0]["diff"]
+
+
+def test_only_a_collection_can_drift(here: Path) -> None:
+    result = new("--diff")
+
+    assert result.exit_code == 2
+    assert "no pyproject.toml" in result.stderr
+
+
+def test_the_workflow_uses_the_actions_and_the_python_of_this_repository(demo: Path) -> None:
+    workflow = (demo / ".github/workflows/ci.yml").read_text()
+    ours = (ROOT / ".github/workflows/ci.yml").read_text()
+
+    pins = re.findall(r"uses: (.*)", workflow)
+    python = re.findall(r'python-version: "(.*)"', workflow)
+
+    assert len(pins) == 2
+    assert [pin for pin in pins if pin not in ours] == []
+    assert f"PYTHON_IMAGE=python:{python[0]}-slim" in (ROOT / "Dockerfile").read_text()

@@ -7,50 +7,76 @@ from collections.abc import Mapping
 from importlib.resources import files
 from types import MappingProxyType
 
+from ucam_faas.scaffold.kinds import KINDS
 from ucam_faas.scaffold.names import account_name
 from ucam_faas.scaffold.origin import Origin
 
-KINDS: Mapping[str, str] = MappingProxyType({"message": "take_order"})
-"""The kinds of tasks, and the name of a new collection's first task."""
-_PLACEHOLDER = re.compile(r"@([a-z]+)@")
-_TRY = {
-    "message": "ucam-faas publish {task} --sample",
+SOURCE = "tasks"
+"""The folder of the tasks' folders in a new collection."""
+WORKFLOWS: Mapping[str, str] = MappingProxyType(
+    {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}
+)
+"""The CI systems, and the files that they read."""
+_KEPT_IN_STEP = {
+    "Makefile": "Makefile",
+    "Dockerfile": "Dockerfile",
+    "dockerignore": ".dockerignore",
+    "gitignore": ".gitignore",
+    "main.tf": "deploy/main.tf",
 }
+"""Templates, and their places. A template `.gitignore` would count in its own folder."""
+_PLACEHOLDER = re.compile(r"@([a-z]+)@")
+
+
+def of_collection(project: str, kind: str, origin: Origin, ci: str | None) -> dict[str, str]:
+    """Return the files of a collection with one task, by their path in it."""
+    task = KINDS[kind].first
+    values = {
+        "project": project,
+        "dependency": origin.dependency,
+        "sample": sample_of(kind, task),
+        **{stage: _stage(f"{project}-{stage}", kind) for stage in ("test", "production")},
+    }
+    own = {name: _filled(f"collection/{name}", values) for name in ("README.md", "pyproject.toml")}
+    tasks = {f"{SOURCE}/{path}": text for path, text in of_task(kind, task).items()}
+    return own | kept_in_step(project, origin, ci) | tasks
+
+
+def kept_in_step(project: str, origin: Origin, ci: str | None) -> dict[str, str]:
+    """Return the files of a collection that change with ucam_faas, and not with the tasks."""
+    places = _KEPT_IN_STEP | ({f"{ci}.yml": WORKFLOWS[ci]} if ci else {})
+    values = {"project": project, "accounts": account_name(project), "module": origin.module}
+    return {place: _filled(f"collection/{name}", values) for name, place in places.items()}
 
 
 def of_task(kind: str, name: str) -> dict[str, str]:
-    """Return the files of a task, by their path in the collection."""
-    values = {"task": name, "summary": f"{name.replace('_', ' ').capitalize()}."}
+    """Return the files of a task, by their path in the folder of the tasks' folders."""
+    summary = f"{name.replace('_', ' ').capitalize()}."
+    values = {"task": name, "path": _path(name), "summary": summary}
     return {
-        f"tasks/{name}/__init__.py": "",
-        f"tasks/{name}/main.py": _filled(f"{kind}/main.py", values),
-        f"tasks/{name}/test_{name}.py": _filled(f"{kind}/test.py", values),
+        f"{name}/__init__.py": "",
+        f"{name}/main.py": _filled(f"{kind}/main.py", values),
+        f"{name}/test_{name}.py": _filled(f"{kind}/test.py", values),
     }
 
 
-def of_collection(project: str, kind: str, origin: Origin) -> dict[str, str]:
-    """Return the files of a collection with one task."""
-    task = KINDS[kind]
-    values = {
-        "project": project,
-        "accounts": account_name(project),
-        "dependency": origin.dependency,
-        "module": origin.module,
-        "try": _TRY[kind].format(task=task),
-    }
-    places = {
-        "README.md": "README.md",
-        "Makefile": "Makefile",
-        "pyproject.toml": "pyproject.toml",
-        "Dockerfile": "Dockerfile",
-        "dockerignore": ".dockerignore",
-        "gitignore": ".gitignore",
-        "main.tf": "deploy/main.tf",
-    }
-    made = {place: _filled(f"collection/{name}", values) for name, place in places.items()}
-    return made | of_task(kind, task)
+def sample_of(kind: str, task: str) -> str:
+    """Return the command that tries a task out, while `ucam-faas dev` serves it."""
+    return KINDS[kind].sample.format(task=task, path=_path(task))
+
+
+def _stage(project: str, kind: str) -> str:
+    """Return the lines of a stage in the configuration; jobs need a store."""
+    lines = [f'project = "{project}"']
+    if kind == "job":
+        lines += [f'environment = {{ UCAM_FAAS_JOB_STORE = "firestore:{project}/jobs" }}']
+    return "\n".join(lines)
+
+
+def _path(task: str) -> str:
+    return task.replace("_", "-")
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
-    text = (files("ucam_faas.scaffold") / f"templates/{template}.template").read_text()
+    text = (files("ucam_faas.scaffold") / f"templates/{template}.template").read_text("utf-8")
     return _PLACEHOLDER.sub(lambda match: values[match[1]], text)

@@ -7,6 +7,7 @@ import re
 from importlib.util import find_spec
 
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.tasks.policies import is_topic_name
 
 LONGEST_ACCOUNT = 20
 """Of the beginning of an account's id, as the Terraform module takes it."""
@@ -41,7 +42,8 @@ def check_task_name(name: str) -> None:
     Raises:
         ConfigurationError: it can't.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{2,}", name) or keyword.iskeyword(name):
+    is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name) and not keyword.iskeyword(name)
+    if not is_name or not is_topic_name(name):
         raise ConfigurationError(
             f"A task can't be named {name!r}: expected a Python name such as send_invoice, of "
             "three or more lower-case letters, digits and underscores."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
@@ -58,16 +59,26 @@ def of_text(text: str) -> Origin:
 
 
 def of_installed() -> Origin:
-    """Return the origin of the installed package, as its installer recorded it (PEP 610)."""
+    """Return the origin of the installed package."""
     installed = distribution("ucam-faas")
-    record: dict[str, Any] = json.loads(installed.read_text("direct_url.json") or "{}")
+    record = json.loads(installed.read_text("direct_url.json") or "{}")
+    return of_record(record, installed.version)
+
+
+def of_record(record: Mapping[str, Any], version: str) -> Origin:
+    """Return the origin that an installer recorded (PEP 610).
+
+    Args:
+        record: the content of `direct_url.json`; empty: the package comes from an index.
+        version: of the package.
+    """
     address = record.get("url", "")
     if commit := record.get("vcs_info", {}).get("commit_id"):
         return _of_git(address, commit)
     folder = Path(unquote(urlsplit(address).path))
     if "dir_info" in record and (folder / _MODULE).is_dir():
         return _of_folder(folder)
-    return _of_version(installed.version)
+    return _of_version(version)
 
 
 def _of_git(address: str, ref: str) -> Origin:
