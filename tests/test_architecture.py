@@ -32,7 +32,7 @@ LEVELS = (
         "net",
     },
     {"outcomes", "events"},
-    {"tasks"},
+    {"tasks", "telemetry"},
     {"publishing", "jobs", "history"},
     {"execution"},
     {"sending"},
@@ -138,6 +138,11 @@ HEAVY = {
     "click": owner("cli", "dev.session", "dev.stream"),
     "uvloop": owner(in_functions="cli.worker"),
     "psycopg": owner("jobs.stores.postgresql_connection"),
+    "opentelemetry": owner(
+        *(f"telemetry.{name}" for name in ("context", "metrics", "providers", "span_queue")),
+        "telemetry.telemetry",
+        in_functions="telemetry.switch",
+    ),
     "polyfactory": owner(in_functions="testing.of_1_0", for_types="testing"),
     "pytest": owner("_pytest_plugin"),
 }

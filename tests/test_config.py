@@ -55,6 +55,17 @@ READ: dict[str, tuple[str, str, Any]] = {
     "GOOGLE_CLOUD_PROJECT": ("project", "p", "p"),
     "K_SERVICE": ("service", "s", "s"),
     "K_REVISION": ("revision", "s-1", "s-1"),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("otel_endpoint", "http://c", "http://c"),
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("otel_traces_endpoint", "http://t", "http://t"),
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": ("otel_metrics_endpoint", "http://m", "http://m"),
+    "OTEL_EXPORTER_OTLP_PROTOCOL": ("otel_protocol", "grpc", "grpc"),
+    "OTEL_TRACES_EXPORTER": ("otel_traces_exporter", "none", "none"),
+    "OTEL_METRICS_EXPORTER": ("otel_metrics_exporter", "none", "none"),
+    "OTEL_SDK_DISABLED": ("otel_disabled", "true", True),
+    "OTEL_BSP_SCHEDULE_DELAY": ("otel_delay", "100", 100),
+    "OTEL_BSP_MAX_QUEUE_SIZE": ("otel_max_queue", "10", 10),
+    "OTEL_METRIC_EXPORT_INTERVAL": ("otel_metric_interval", "1000", 1000),
+    "UCAM_FAAS_TELEMETRY_WAIT_SECONDS": ("telemetry_wait_seconds", "0.5", 0.5),
     "PUBSUB_EMULATOR_HOST": ("pubsub_emulator", "localhost:1", "localhost:1"),
     "FIRESTORE_EMULATOR_HOST": ("firestore_emulator", "localhost:2", "localhost:2"),
 }
@@ -84,7 +95,8 @@ def test_what_is_given_wins_over_the_variable(variable: str) -> None:
     name, text, _ = READ[variable]
     argument = getattr(Settings(), name)
     if argument is None:
-        argument = "given" if name not in ("queue", "max_attempts", "log_exception_text") else 1
+        spec = next(spec for spec in fields(Settings) if spec.name == name)
+        argument = "given" if "str" in str(spec.type) else 1
 
     settings = Settings.from_environ({variable: text}, **{name: argument})
 

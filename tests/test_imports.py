@@ -28,7 +28,7 @@ WITH_TASKS = {
 WHEN_SERVING = {
     *("flask", "werkzeug", "grpc", "google.cloud", "google.cloud.pubsub_v1", "google.protobuf"),
     *("google.cloud.storage", "google.auth", "requests", "structlog", "watchdog"),
-    *("functions_framework", "cloudevents", "sqlalchemy"),
+    *("functions_framework", "cloudevents", "sqlalchemy", "opentelemetry"),
     # No task of the test has jobs.
     *("sqlite3", "psycopg", "ucam_faas.jobs.stores", "ucam_faas.jobs.rows"),
     *("ucam_faas.job_runs.job_run", "ucam_faas.job_runs.current_job"),

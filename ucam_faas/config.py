@@ -158,6 +158,43 @@ class Settings:
         None,
         "URL of the dashboard that lines for people link to, in a terminal; set by `ucam-faas dev`",
     )
+    otel_endpoint: str | None = _variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        None,
+        "URL of a receiver of OTLP over HTTP, such as http://localhost:4318: telemetry is on; see "
+        "[telemetry.md](telemetry.md), also for OpenTelemetry's other variables",
+    )
+    otel_traces_endpoint: str | None = _variable(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None, "URL of another receiver, for spans"
+    )
+    otel_metrics_endpoint: str | None = _variable(
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", None, "URL of another receiver, for metrics"
+    )
+    otel_protocol: str = _variable(
+        "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "the only one that is supported"
+    )
+    otel_traces_exporter: str = _variable(
+        "OTEL_TRACES_EXPORTER", "otlp", "none: spans aren't exported"
+    )
+    otel_metrics_exporter: str = _variable(
+        "OTEL_METRICS_EXPORTER", "otlp", "none: metrics aren't exported"
+    )
+    otel_disabled: bool = _variable("OTEL_SDK_DISABLED", False, "telemetry is off")
+    otel_delay: int = _variable(
+        "OTEL_BSP_SCHEDULE_DELAY", 5000, "milliseconds until an ended span is exported"
+    )
+    otel_max_queue: int = _variable(
+        "OTEL_BSP_MAX_QUEUE_SIZE", 2048, "spans that wait for their export; further ones are lost"
+    )
+    otel_metric_interval: int = _variable(
+        "OTEL_METRIC_EXPORT_INTERVAL", 60000, "milliseconds between two exports of metrics"
+    )
+    telemetry_wait_seconds: float | None = _variable(
+        "UCAM_FAAS_TELEMETRY_WAIT_SECONDS",
+        None,
+        "the longest that the answer to the last request under way waits for the export of spans; "
+        "default: 1 on Cloud Run, which gives no CPU after the answer, and 0 elsewhere",
+    )
     app: str = _variable(
         "UCAM_FAAS_APP",
         DEFAULT_APP,
@@ -232,6 +269,12 @@ class Settings:
         None,
         "host:port of an emulator that keeps the jobs of firestore:PROJECT instead of Google",
     )
+
+    @property
+    def telemetry_wait(self) -> float:
+        """The seconds that an answer waits at most; see `telemetry_wait_seconds`."""
+        default = 1.0 if self.revision else 0.0
+        return default if self.telemetry_wait_seconds is None else self.telemetry_wait_seconds
 
     def __post_init__(self) -> None:
         for name, lowest in _LOWEST.items():
@@ -315,6 +358,10 @@ _LOWEST = {
     "max_bodies_bytes": 1,
     "max_attempts": 1,
     "payloads_over": 0,
+    "otel_delay": 0,
+    "otel_max_queue": 1,
+    "otel_metric_interval": 1,
+    "telemetry_wait_seconds": 0,
     "max_hops": 1,
 }
 _VARIABLES = frozenset(spec.metadata["variable"] for spec in fields(Settings))

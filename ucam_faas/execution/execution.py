@@ -118,6 +118,10 @@ class Batch(Protocol):
     def size_bytes(self) -> int:
         """The size of all messages' data."""
 
+    @property
+    def deliveries(self) -> Sequence[Delivery]:
+        """Those of the messages."""
+
     def open(self, execution: Execution) -> Any:
         """Set the contexts, and return the function's list."""
 
@@ -185,6 +189,7 @@ class Execution:
         "log_context",
         "message",
         "on_claim",
+        "processing",
         "runtime",
         "started_at",
         "task",
@@ -223,6 +228,8 @@ class Execution:
         """Turns the function's return value into a decision, where it isn't a result."""
         self.on_claim: Callable[[], object] | None = None
         """Called when the job is claimed, in the thread that claims it."""
+        self.processing: Any = None
+        """Its span; None: it hasn't begun, or there is no telemetry. See `traces`."""
         self.is_started = False
         """The function was called."""
         self._claim = threading.Lock()

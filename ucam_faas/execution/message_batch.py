@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ucam_faas.events import envelopes
+from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.execution_info import ExecutionInfo
 from ucam_faas.execution import dead_letters, hops, log_lines
 from ucam_faas.execution.decisions import decide_error, refusal
@@ -68,6 +69,11 @@ class MessageBatch:
     def size_bytes(self) -> int:
         """The size of all messages' data."""
         return sum(len(member.delivery.body) for member in self.members)
+
+    @property
+    def deliveries(self) -> Sequence[Delivery]:
+        """Those of the messages."""
+        return [member.delivery for member in self.members]
 
     def open(self, execution: Execution) -> list[BatchMessage[Any]]:
         """Set the contexts of the batch, and return the messages for its function.

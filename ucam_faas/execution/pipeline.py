@@ -22,7 +22,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any, NoReturn
 
-from ucam_faas.execution import dead_letters, inbox, log_lines, off_loop
+from ucam_faas.execution import dead_letters, inbox, log_lines, off_loop, traces
 from ucam_faas.execution.decisions import decide, decide_error, refusal
 from ucam_faas.execution.execution import Conclusion, Decision, Execution, Unclaimed
 from ucam_faas.execution.preparation import accept, prepare
@@ -145,9 +145,10 @@ async def call_async(execution: Execution) -> Decision:
 
 def _open(execution: Execution) -> Any:
     """Return the payload; of a job, after it is claimed; of a batch, its messages."""
-    if execution.batch is not None:
-        return execution.batch.open(execution)
-    return prepare(execution) if execution.job is None else execution.job.open(execution)
+    if execution.job is not None:
+        return execution.job.open(execution)
+    traces.begin(execution)
+    return prepare(execution) if execution.batch is None else execution.batch.open(execution)
 
 
 async def _open_in_thread(execution: Execution) -> Any:
@@ -201,6 +202,7 @@ def _settled(execution: Execution, decision: Decision, *, publish: bool = True) 
             dead_letters.note_attempt(execution, outcome)
     if inbox.are_unpublished(execution.log_context):
         inbox.flush(execution.log_context)
+    traces.end(execution, decision, outcome)
     if not was_run:
         return not_run(execution, decision)
     if execution.batch is not None:

@@ -17,10 +17,12 @@ from ucam_faas.publishing import Publisher
 from ucam_faas.tasks.cloud_names import Naming
 from ucam_faas.tasks.policies import check_topic
 from ucam_faas.tasks.task import Task
+from ucam_faas.telemetry.switch import telemetry_of
 
 if TYPE_CHECKING:
     from ucam_faas.jobs.stores import JobStore
     from ucam_faas.publishing.later import DelayQueue
+    from ucam_faas.telemetry.telemetry import Telemetry
 
 MadeT = TypeVar("MadeT")
 
@@ -37,6 +39,8 @@ class Runtime:
     """Makes the publisher of `task.publish()` where no task has dead letters; None in tests."""
     store: JobStore | None = None
     """Keeps jobs; None: the one that the settings name."""
+    telemetry: Telemetry | None = None
+    """OpenTelemetry; None: it is off."""
     attempts: Attempts = field(default_factory=Attempts, compare=False)
     """Of messages that may be dead letters later."""
 
@@ -131,7 +135,7 @@ def build(settings: Settings, tasks: list[Task]) -> Runtime:
     if settings.events_topic:
         check_topic(settings.events_topic)
     _check_store(settings, tasks)
-    bare = Runtime(settings, SystemClock(), connect=publisher_of)
+    bare = Runtime(settings, SystemClock(), connect=publisher_of, telemetry=telemetry_of(settings))
     bare.delays()
     topics = [bare.dead_letter_topic(task) for task in tasks]  # all of them: each is checked
     if not any(topics) and not any(task.publishes for task in tasks):
@@ -261,4 +265,5 @@ def of_environment() -> Runtime:
 
     It publishes no dead letters: they fail, as with no topic configured.
     """
-    return Runtime(Settings.from_environ(), SystemClock(), connect=publisher_of)
+    settings = Settings.from_environ()
+    return Runtime(settings, SystemClock(), connect=publisher_of, telemetry=telemetry_of(settings))

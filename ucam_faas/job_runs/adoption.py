@@ -11,6 +11,7 @@ import json
 import uuid
 from typing import Any
 
+from ucam_faas.execution import traces
 from ucam_faas.execution.execution import Execution, Unclaimed
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.execution.replays import REPLAY_ID_ATTRIBUTE
@@ -48,6 +49,7 @@ class Adoption(JobRun):
             DeadLetter: another message has the id.
             Exception: those of `prepare`, and of the task's `id=`.
         """
+        traces.begin(execution)
         payload = prepare(execution)
         if isinstance(payload, RaisedOutcome):
             return payload  # its parser refuses it

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ucam_faas.exceptions import JobError
-from ucam_faas.execution import inbox
+from ucam_faas.execution import inbox, traces
 from ucam_faas.execution.execution import Decision, Execution, JobNews, Unclaimed
 from ucam_faas.execution.preparation import prepare
 from ucam_faas.job_runs import claims, current_job, ends, events
@@ -78,7 +78,9 @@ class JobRun:
         """
         lease = self.lease or self.claim(execution)
         self.enter(execution, lease)
+        wake = execution.delivery.message
         execution.delivery = delivery_of(execution, lease.row)
+        traces.begin(execution, None if wake is None else wake.attributes)
         return prepare(execution)
 
     def claim(self, execution: Execution) -> Lease:

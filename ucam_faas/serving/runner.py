@@ -106,6 +106,11 @@ class Runner:
         finally:
             self._end(run, entered)
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits or runs."""
+        return not self._runs
+
     def capacity(self, task: Task, lane: str) -> int:
         """Return how many executions of a lane may run at a time."""
         return min(gate.limit for gate in self._way(task, lane).gates)

@@ -53,6 +53,7 @@ class Service:
         self.runner = Runner(tasks, runtime, patient=patient)
         self.bodies = Bodies(runtime.settings, runtime.clock)
         self._observer = observer
+        self._telemetry_wait = runtime.settings.telemetry_wait
         self._of_pushes = _push_verifier(runtime)
         self._of_callers = _caller_verifier(runtime)
 
@@ -132,7 +133,10 @@ class Service:
         conclusion = await self.runner.run(execution)
         if job is None or execution.holds_job:
             self._observer.concluded(execution, conclusion)
-        return of_execution(execution, conclusion)
+        response = of_execution(execution, conclusion)
+        if self._telemetry_wait and self.runner.is_idle and self.runtime.telemetry is not None:
+            await self.runtime.telemetry.flush_async(self._telemetry_wait)
+        return response
 
     def reject(self, outcome: Outcome, method: str, path: str) -> Response:
         """Log a request that is refused before its execution, and return the answer."""

@@ -160,3 +160,5 @@ class _Server(Server):
         self._app.service.drain()
         await super().shutdown(sockets)
         self._app.service.runner.close()
+        if self._app.runtime.telemetry is not None:
+            self._app.runtime.telemetry.close()

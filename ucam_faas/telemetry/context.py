@@ -1,0 +1,61 @@
+"""Trace contexts: from headers and message attributes to OpenTelemetry's, and into messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+
+from ucam_faas.events import tracing
+from ucam_faas.events.tracing import TRACE_ATTRIBUTES, Trace
+from ucam_faas.gcp.limits import MAX_ATTRIBUTES
+
+PARENT_ATTRIBUTE, STATE_ATTRIBUTE = TRACE_ATTRIBUTES
+
+
+def of_message(attributes: Mapping[str, str]) -> SpanContext | None:
+    """Return the context that the publisher of a message has put into it."""
+    parsed = tracing.from_attributes(attributes)
+    return _span_context(parsed, attributes.get(STATE_ATTRIBUTE))
+
+
+def of_request(headers: Mapping[str, str]) -> SpanContext | None:
+    """Return the context of a request."""
+    return _span_context(tracing.from_headers(headers), headers.get("tracestate"))
+
+
+def under(parent: SpanContext | None) -> Context | None:
+    """Return the context of a span that has this parent; None: the current one."""
+    return None if parent is None else trace.set_span_in_context(NonRecordingSpan(parent))
+
+
+def parent_text(span_context: SpanContext) -> str:
+    """Return a context as the value of `traceparent`."""
+    flags = span_context.trace_flags & 0xFF
+    return f"00-{span_context.trace_id:032x}-{span_context.span_id:016x}-{flags:02x}"
+
+
+def injected(attributes: Mapping[str, str], span_context: SpanContext) -> dict[str, str]:
+    """Return a message's attributes with a context, unless it has one, or there is no room."""
+    added = dict(attributes)
+    if PARENT_ATTRIBUTE in added or len(added) >= MAX_ATTRIBUTES or not span_context.is_valid:
+        return added
+    added[PARENT_ATTRIBUTE] = parent_text(span_context)
+    if span_context.trace_state and len(added) < MAX_ATTRIBUTES:
+        added[STATE_ATTRIBUTE] = span_context.trace_state.to_header()
+    return added
+
+
+def _span_context(parsed: Trace | None, state: str | None) -> SpanContext | None:
+    if parsed is None or parsed.span_id is None:
+        return None
+    flags = TraceFlags.DEFAULT if parsed.sampled is False else TraceFlags.SAMPLED
+    return SpanContext(
+        int(parsed.trace_id, 16),
+        int(parsed.span_id, 16),
+        is_remote=True,
+        trace_flags=TraceFlags(flags),
+        trace_state=TraceState.from_header([state]) if state else None,
+    )

@@ -1,0 +1,61 @@
+"""Whether telemetry is on, from the settings and from the providers that user code has set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ucam_faas._optional import check
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.telemetry.of_user import provider_of_user
+
+if TYPE_CHECKING:
+    from ucam_faas.telemetry.telemetry import Telemetry
+
+_PROTOCOL = "http/protobuf"
+_OPEN: dict[Settings, Telemetry] = {}
+
+
+def telemetry_of(settings: Settings) -> Telemetry | None:
+    """Return the telemetry of this process; None: it is off.
+
+    Raises:
+        ConfigurationError: a variable of OpenTelemetry can't be used.
+        MissingExtraError: a receiver is named, and the extra `otel` isn't installed.
+    """
+    if settings.otel_disabled:
+        return None
+    theirs = provider_of_user("trace"), provider_of_user("metrics")
+    wanted = _wants_traces(settings), _wants_metrics(settings)
+    if not any(theirs) and not any(wanted):
+        return None
+    if any(wanted):
+        _check(settings)
+    if settings not in _OPEN:
+        from ucam_faas.telemetry.telemetry import Telemetry  # it imports OpenTelemetry
+
+        _OPEN[settings] = Telemetry(settings, traces=wanted[0], metrics=wanted[1])
+    return _OPEN[settings]
+
+
+def _wants_traces(settings: Settings) -> bool:
+    named = settings.otel_traces_endpoint or settings.otel_endpoint
+    return bool(named) and settings.otel_traces_exporter != "none"
+
+
+def _wants_metrics(settings: Settings) -> bool:
+    named = settings.otel_metrics_endpoint or settings.otel_endpoint
+    return bool(named) and settings.otel_metrics_exporter != "none"
+
+
+def _check(settings: Settings) -> None:
+    if settings.otel_protocol != _PROTOCOL:
+        raise ConfigurationError(
+            f"OTEL_EXPORTER_OTLP_PROTOCOL is {settings.otel_protocol!r}; expected {_PROTOCOL}, "
+            "which receivers take on port 4318."
+        )
+    check(
+        "opentelemetry.exporter.otlp.proto.http",
+        extra="otel",
+        purpose="export telemetry, as OTEL_EXPORTER_OTLP_ENDPOINT says",
+    )

@@ -1,0 +1,285 @@
+"""Spans of executions, publishes and sends, and metrics, in the providers of this process.
+
+Providers are made when they are first needed: servers fork, and each process has ids, a queue and a
+thread of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry import context as contexts, trace
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer
+
+from ucam_faas.clock import Clock, SystemClock
+from ucam_faas.config import Settings
+from ucam_faas.forks import reset_in_child
+from ucam_faas.logs.problems import log_problem
+from ucam_faas.outcomes import Outcome, name
+from ucam_faas.tasks.task import Kind, Task
+from ucam_faas.telemetry import attributes, context, providers
+from ucam_faas.telemetry.arrival import Arrival
+from ucam_faas.telemetry.metrics import Metrics
+from ucam_faas.telemetry.of_user import provider_of_user
+from ucam_faas.telemetry.providers import Reader
+from ucam_faas.telemetry.sender import Sender
+from ucam_faas.telemetry.span_queue import SpanQueue
+
+SCOPE = "ucam_faas"
+LAST_SECONDS = 2.0
+"""The longest wait for the last export, at the end of a process."""
+
+
+@dataclass(slots=True)
+class Tools:
+    """The means of one process.
+
+    Args:
+        queue: of the package's own provider of spans.
+        reader: of its own provider of metrics.
+        others: providers of user code, which are only flushed.
+    """
+
+    tracer: Tracer
+    metrics: Metrics | None = None
+    queue: SpanQueue | None = None
+    reader: Reader | None = None
+    others: tuple[Any, ...] = ()
+
+
+class Telemetry:
+    """OpenTelemetry in this process, and in those that it forks.
+
+    Args:
+        settings: name the receiver.
+        traces: export spans, unless user code has a provider of them.
+        metrics: the same of metrics.
+        tools: to be used; None: they are made when they are needed.
+        clock: measures durations.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        traces: bool = False,
+        metrics: bool = False,
+        tools: Tools | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self._traces, self._metrics = traces, metrics
+        self._clock = clock or SystemClock()
+        self._tools = tools
+        self._sender = Sender(self._export, self._clock)
+        self._start()
+        reset_in_child(self)
+
+    def _start(self) -> None:
+        self._lock = threading.Lock()
+        self._is_cold = True
+        self._lost = 0
+        self._is_measured = False
+        self._metrics_due = self._clock.monotonic() + self._interval_seconds
+
+    def reset(self) -> None:
+        """Start again, in a forked process."""
+        if self._tools is not None and self._tools.queue is not None:
+            self._tools.queue.reset()  # of a provider that is the global one there, too
+        self._tools = None
+        self._sender.reset()
+        self._start()
+
+    @property
+    def _interval_seconds(self) -> float:
+        return self.settings.otel_metric_interval / 1000
+
+    def begin(self, arrival: Arrival) -> Span:
+        """Start the span of an execution, and make it the current one in this context."""
+        task, delivery = arrival.task, arrival.delivery
+        message = delivery.message
+        request = context.of_request(delivery.headers)
+        parent = None if message is None else context.of_message(message.attributes)
+        links = [] if parent is None else [request]
+        if arrival.wake is not None:
+            links.append(context.of_message(arrival.wake))
+        links += [
+            context.of_message(each.message.attributes)
+            for each in arrival.batch
+            if each.message is not None
+        ]
+        pairs = attributes.of_process(
+            task,
+            delivery,
+            lane=arrival.lane,
+            job=arrival.job,
+            keys=self.settings.log_payloads,
+        )
+        pairs["faas.coldstart"], self._is_cold = self._is_cold, False
+        if arrival.batch:
+            pairs |= attributes.of_batch(arrival.batch)
+        span = self._open().tracer.start_span(
+            attributes.process_name(task, delivery, arrival.batch),
+            context.under(parent or request),
+            SpanKind.SERVER if task.kind in (Kind.HTTP, Kind.RAW) else SpanKind.CONSUMER,
+            pairs,
+            [Link(each) for each in links if each is not None],
+        )
+        contexts.attach(trace.set_span_in_context(span))
+        self._measured(lambda metrics: metrics.began(arrival))
+        return span
+
+    def end(
+        self,
+        span: Span | None,
+        arrival: Arrival,
+        *,
+        cause: Outcome,
+        settled: Outcome,
+        error: BaseException | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """End the span of an execution.
+
+        Args:
+            span: None: it didn't begin.
+            cause: the outcome of the function.
+            settled: the same; or DeadLettered, when the message is on its topic.
+            error: of the function.
+            seconds: from its begin.
+        """
+        kind = attributes.error_type(cause, error)
+        if span is not None:
+            span.set_attribute("ucam_faas.outcome", name(settled))
+            if kind is not None:
+                span.set_attribute("error.type", kind)
+                span.set_status(Status(StatusCode.ERROR))
+                if error is not None and self.settings.log_exception_text:
+                    span.record_exception(error)
+            span.end()
+        took = None if span is None else seconds
+        self._measured(lambda metrics: metrics.ended(arrival, kind, settled, took))
+
+    @contextmanager
+    def producing(
+        self, operation: str, destination: str, *, count: int = 1, is_quiet: bool = False
+    ) -> Iterator[Span]:
+        """Make the span of a publish or a send the current one, and end it.
+
+        Args:
+            operation: "publish" or "send".
+            destination: the topic, or the task.
+            count: of messages.
+            is_quiet: no span is made, because each message is in a trace already.
+        """
+        if is_quiet:
+            yield trace.INVALID_SPAN
+            return
+        with self._open().tracer.start_as_current_span(
+            f"{operation} {destination}",
+            kind=SpanKind.PRODUCER,
+            attributes=attributes.of_producing(operation, destination, count),
+            record_exception=bool(self.settings.log_exception_text),
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span
+            except BaseException as error:
+                span.set_attribute("error.type", type(error).__qualname__)
+                span.set_status(Status(StatusCode.ERROR))
+                raise
+
+    def sent(self, topic: str, count: int, error: BaseException | None, seconds: float) -> None:
+        """Count messages that were published, or not, to a topic."""
+        self._measured(lambda metrics: metrics.sent_to(topic, count, error, seconds))
+
+    def abandoned(self, task: Task) -> None:
+        """Count a thread that is stuck past its deadline."""
+        self._measured(lambda metrics: metrics.abandoned(task))
+
+    def current(self) -> SpanContext:
+        """Return the context that a message of this moment carries."""
+        return trace.get_current_span().get_span_context()
+
+    def _measured(self, measure: Callable[[Metrics], object]) -> None:
+        """Record measurements, and have them exported when the interval ends."""
+        metrics = self._open().metrics
+        if metrics is None:
+            return
+        measure(metrics)
+        if not self._is_measured:
+            self._is_measured = True
+            self._sender.wake(max(0.0, self._metrics_due - self._clock.monotonic()))
+
+    def _open(self) -> Tools:
+        """Return the means of this process."""
+        tools = self._tools
+        if tools is None:
+            with self._lock:
+                tools = self._tools = self._tools or self._make()
+        return tools
+
+    def _make(self) -> Tools:
+        their_tracers, their_meters = provider_of_user("trace"), provider_of_user("metrics")
+        tracers, meters, queue, reader = their_tracers, their_meters, None, None
+        if tracers is None and self._traces:
+            tracers, queue = providers.tracer_provider(self.settings, self._filled, self._lose)
+        if meters is None and self._metrics:
+            meters, reader = providers.meter_provider(self.settings)
+        others = [each for each in (their_tracers, their_meters) if hasattr(each, "force_flush")]
+        return Tools(
+            (tracers or trace.NoOpTracerProvider()).get_tracer(SCOPE),
+            None if meters is None else Metrics(meters, SCOPE),
+            queue,
+            reader,
+            tuple(others),
+        )
+
+    # Export
+
+    def flush(self, seconds: float) -> bool:
+        """Export now; return True if that is done within a time."""
+        return self._tools is None or self._sender.flush(seconds)
+
+    async def flush_async(self, seconds: float) -> bool:
+        """Export now; return True if that is done within a time."""
+        return self._tools is None or await self._sender.flush_async(seconds)
+
+    def close(self, seconds: float = LAST_SECONDS) -> None:
+        """Export for the last time in this process, and say how much was lost."""
+        if self._tools is not None:
+            self._sender.flush(seconds, last=True)
+
+    def _filled(self, is_many: bool) -> None:
+        self._sender.wake(0.0 if is_many else self.settings.otel_delay / 1000)
+
+    def _lose(self, count: int, reason: str) -> None:
+        """Count lost spans, and say it once."""
+        with self._lock:
+            is_first, self._lost = not self._lost, self._lost + count
+        if is_first:
+            log_problem("ucam_faas_telemetry_lost", reason=reason)
+
+    def _export(self, is_last: bool) -> bool:
+        """Export all there is; in the thread of the sender."""
+        tools, succeeded = self._tools, True
+        if tools is None:
+            return True
+        contexts.attach(contexts.set_value(_SUPPRESSED, True))  # or the export would make spans
+        if tools.queue is not None:
+            succeeded &= tools.queue.export()
+        is_due = is_last or self._clock.monotonic() >= self._metrics_due
+        if tools.reader is not None and self._is_measured and is_due:
+            self._is_measured = False
+            self._metrics_due = self._clock.monotonic() + self._interval_seconds
+            succeeded &= tools.reader.export()
+        for provider in tools.others:
+            succeeded &= provider.force_flush() is not False
+        return succeeded
+
+
+_SUPPRESSED: str = getattr(contexts, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
