@@ -28,6 +28,7 @@ from ucam_faas.cli._errors import CODES
 from ucam_faas.config import Settings
 from ucam_faas.deploy.checks import FAMILIES
 from ucam_faas.deploy.keys import keys as deployment_keys
+from ucam_faas.doctor.findings import KINDS
 from ucam_faas.outcomes import ANSWERS
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.option_table import COLLECTION, OPTIONS
@@ -40,6 +41,7 @@ DOCUMENTS = [
     ROOT / "docs/dashboard.md",
     ROOT / "docs/dead-letters.md",
     ROOT / "docs/deployment-configuration.md",
+    ROOT / "docs/doctor.md",
     ROOT / "docs/json.md",
     ROOT / "docs/local.md",
     ROOT / "docs/outcomes.md",
@@ -114,6 +116,15 @@ def rules() -> str:
     return "\n".join(rows) + "\n"
 
 
+def troubles() -> str:
+    rows = ["| code | level | finding | remedy |", "|---|---|---|---|"]
+    rows += [
+        f"| `{code}` | {kind.level.value} | {kind.when} | {kind.remedy} |"
+        for code, kind in KINDS.items()
+    ]
+    return "\n".join(rows) + "\n"
+
+
 def ratios() -> str:
     ratios = tomllib.loads((ROOT / "benchmarks/ratios.toml").read_text())["ratios"]
     rows = ["| benchmark | times better | at least |", "|---|---|---|"]
@@ -175,10 +186,12 @@ PARTS: dict[str, Callable[[], str]] = {
     "help config": lambda: help_of("config"),
     "ratios": ratios,
     "rules": rules,
+    "troubles": troubles,
     "help check": lambda: help_of("check"),
     "help dashboard": lambda: help_of("dashboard"),
     "help dev": lambda: help_of("dev"),
     "help dlq": lambda: help_of("dlq"),
+    "help doctor": lambda: help_of("doctor"),
     "help emulator": lambda: help_of("emulator"),
     "help schedules": lambda: help_of("schedules"),
     "help publish": lambda: help_of("publish"),

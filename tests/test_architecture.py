@@ -38,7 +38,7 @@ LEVELS = (
     {"sending"},
     {"job_runs", "decorators", "task_types", "collection", "function", "http_jobs"},
     {"serving", "worker", "emulator", "actions", "dead_letters", "backends", "dashboard"},
-    {"dev", "deploy", "scaffold", "testing", "cli", "_pytest_plugin", "__main__"},
+    {"dev", "deploy", "doctor", "scaffold", "testing", "cli", "_pytest_plugin", "__main__"},
 )
 """The rooms of docs/architecture.md: a folder and its contents, or a top-level module.
 `__init__` is just above level 6."""
@@ -134,6 +134,7 @@ HEAVY = {
     "starlette": owner("dashboard.app", "dashboard.render", "dashboard.streams"),
     "jinja2": owner("dashboard.render"),
     "markupsafe": owner("dashboard.render"),
+    "packaging": owner(in_functions="doctor.packages", for_types="doctor.packages"),
     "uvicorn_worker": owner("serving.worker"),
     "click": owner("cli", "dev.session", "dev.stream"),
     "uvloop": owner(in_functions="cli.worker"),

@@ -24,6 +24,7 @@ _VERBS = {
     "dashboard": "show tasks, messages, jobs and dead letters in a browser",
     "dev": "serve tasks on this machine, with an embedded Pub/Sub and scheduler",
     "dlq": "list dead letters and failed jobs; show, edit, send again and remove them",
+    "doctor": "find problems that keep tasks from running here, and their remedies",
     "emulator": "run Pub/Sub, Cloud Scheduler and Cloud Tasks on this machine",
     "jobs": "list jobs; show, await, cancel, retry, resume and delete them",
     "lanes": "list the lanes of tasks; pause and resume them",

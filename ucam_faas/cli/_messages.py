@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import IO
+from typing import IO, TextIO
 
 import click
 
 from ucam_faas.logs.columns import fold, of_terminal
+from ucam_faas.logs.links import takes_escapes
 
 
 def say(text: str, colour: str | None = None, *, indent: int = 0) -> None:
@@ -48,5 +49,7 @@ def folded(text: str, stream: IO[str], *, lead: str = "", indent: int = 0) -> st
     )
 
 
-def _print(text: str, colour: str | None, stream: IO[str], *, err: bool, indent: int = 0) -> None:
-    click.secho(folded(text, stream, indent=indent), fg=colour, err=err)
+def _print(text: str, colour: str | None, stream: TextIO, *, err: bool, indent: int = 0) -> None:
+    text = folded(text, stream, indent=indent)
+    painted = colour and takes_escapes(stream)
+    click.echo(click.style(text, fg=colour) if painted else text, err=err)

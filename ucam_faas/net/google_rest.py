@@ -96,6 +96,22 @@ class GoogleRest:
             raise CredentialsError("the environment's credentials aren't a service account's")
         return str(email)
 
+    def authorize(self) -> str:
+        """Get a new token, and return the account that it is for, as far as that is known.
+
+        Raises:
+            CredentialsError: there are no credentials, or Google gives no token for them.
+        """
+        credentials = self._session().credentials
+        transport = require("google.auth.transport.requests", **self._needed)
+        request = functools.partial(transport.Request(), timeout=_TOKEN_SECONDS)
+        try:
+            credentials.refresh(request)
+        except require("google.auth.exceptions", **self._needed).GoogleAuthError as error:
+            raise CredentialsError(f"Google gives no token ({type(error).__name__})") from error
+        names = ("service_account_email", "account")
+        return next((text for name in names if (text := getattr(credentials, name, ""))), "")
+
     def close(self) -> None:
         """Close the connections."""
         with self._lock:

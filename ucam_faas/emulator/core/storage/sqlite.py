@@ -15,7 +15,7 @@ from pathlib import Path
 from ucam_faas.emulator.core.storage import Message, Progress
 from ucam_faas.exceptions import ConfigurationError
 
-_VERSION = 1
+VERSION = 1
 # In one transaction: a file with half of it would be refused.
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS failures (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counter (only INTEGER PRIMARY KEY CHECK (only = 0), last INTEGER);
 INSERT OR IGNORE INTO counter VALUES (0, 0);
-PRAGMA user_version = {_VERSION};
+PRAGMA user_version = {VERSION};
 COMMIT;
 """
 _TABLES = ("resources", "messages", "floors", "acked", "failures")
@@ -81,8 +81,8 @@ class SqliteStorage:
         # Exclusive: two emulators on one file would each lose the changes of the other.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _VERSION):
-            raise sqlite3.DatabaseError(f"version {version}, expected {_VERSION}")
+        if version not in (0, VERSION):
+            raise sqlite3.DatabaseError(f"version {version}, expected {VERSION}")
         if version == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
             raise sqlite3.DatabaseError("it is the database of something else")
         self._db.execute("PRAGMA journal_mode = WAL")
