@@ -29,6 +29,7 @@ from ucam_faas.config import Settings
 from ucam_faas.deploy.checks import FAMILIES
 from ucam_faas.deploy.keys import keys as deployment_keys
 from ucam_faas.doctor.findings import KINDS
+from ucam_faas.mcp.every_tool import TOOLS
 from ucam_faas.outcomes import ANSWERS
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.option_table import COLLECTION, OPTIONS
@@ -44,6 +45,7 @@ DOCUMENTS = [
     ROOT / "docs/doctor.md",
     ROOT / "docs/json.md",
     ROOT / "docs/local.md",
+    ROOT / "docs/mcp.md",
     ROOT / "docs/outcomes.md",
     ROOT / "docs/payload-compatibility.md",
     ROOT / "docs/scale.md",
@@ -61,6 +63,16 @@ def outcomes() -> str:
             f"| {kind.__name__} | {_when(kind)}{' *permanent*' if answer.permanent else ''} "
             f"| {answer.http_status} | {does} | {answer.severity} | {answer.exit_code} |"
         )
+    return "\n".join(rows) + "\n"
+
+
+def tools() -> str:
+    rows = ["| tool | for | arguments |", "|---|---|---|"]
+    for tool in TOOLS:
+        arguments = ", ".join(f"`{name}`" for name in tool.model_fields)
+        text = tool.description().partition("\n\n")[0].replace("\n", " ")
+        writes = " *With `--allow-writes` only.*" if tool.writes else ""
+        rows.append(f"| `{tool.tool_name()}` | {text}{writes} | {arguments} |")
     return "\n".join(rows) + "\n"
 
 
@@ -199,9 +211,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "help jobs": lambda: help_of("jobs"),
     "help send": lambda: help_of("send"),
     "help sweep": lambda: help_of("sweep"),
+    "help mcp": lambda: help_of("mcp"),
     "help run": lambda: help_of("run"),
     "help serve": lambda: help_of("serve"),
     "help tasks": lambda: help_of("tasks"),
+    "tools": tools,
 }
 
 

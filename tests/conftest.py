@@ -45,7 +45,7 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
-TOGETHER = {"browser", "clients", "contract", "dev", "integration", "jobs", "terraform"}
+TOGETHER = {"agents", "browser", "clients", "contract", "dev", "integration", "jobs", "terraform"}
 """Folders whose tests share processes that take seconds to start."""
 ON_DOCKER = {"container", "end_to_end"}
 """Folders whose tests build and name the same images."""

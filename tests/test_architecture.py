@@ -37,7 +37,7 @@ LEVELS = (
     {"execution"},
     {"sending"},
     {"job_runs", "decorators", "task_types", "collection", "function", "http_jobs"},
-    {"serving", "worker", "emulator", "actions", "dead_letters", "backends", "dashboard"},
+    {"serving", "worker", "emulator", "actions", "dead_letters", "backends", "dashboard", "mcp"},
     {"dev", "deploy", "doctor", "scaffold", "testing", "cli", "_pytest_plugin", "__main__"},
 )
 """The rooms of docs/architecture.md: a folder and its contents, or a top-level module.
@@ -132,6 +132,9 @@ HEAVY = {
         "dashboard.server",
     ),
     "starlette": owner("dashboard.app", "dashboard.render", "dashboard.streams"),
+    "mcp": owner("mcp.server", in_functions="cli.mcp"),
+    "mcp_types": owner("mcp.server"),
+    "anyio": owner("mcp.server"),
     "jinja2": owner("dashboard.render"),
     "markupsafe": owner("dashboard.render"),
     "packaging": owner(in_functions="doctor.packages", for_types="doctor.packages"),

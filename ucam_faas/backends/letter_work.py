@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.dead_letters.book_lock import BookBusyError
+from ucam_faas.dead_letters.mirrors import Mirrored
 from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.exceptions import UCAMFAASException
 
@@ -45,6 +46,11 @@ class LetterWork:
         self._has_mirrored = False
         self.problem = ""
 
+    @property
+    def mirrors(self) -> bool:
+        """Return True if looking at letters mirrors them, without being asked for that."""
+        return self._mirrors
+
     @contextmanager
     def holding(self, seconds: float = -1) -> Iterator[None]:
         """Wait until no other thread of this process holds letters.
@@ -76,6 +82,16 @@ class LetterWork:
                 self._mirror = thread
                 thread.start()
         thread.join(WAIT_SECONDS if self._has_mirrored else FIRST_SECONDS)
+
+    def look(self, workbench: Workbench) -> Mirrored:
+        """Make a mirror now, and wait for it.
+
+        Raises:
+            BookBusyError: a run, or another process, holds the letters.
+            SourceError: Pub/Sub refuses, or doesn't answer.
+        """
+        with self.holding(PATIENCE_SECONDS):
+            return workbench.mirror()
 
     def _mirrored(self, workbench: Workbench) -> None:
         problem, begin = "", self._clock.monotonic()

@@ -28,6 +28,7 @@ _VERBS = {
     "emulator": "run Pub/Sub, Cloud Scheduler and Cloud Tasks on this machine",
     "jobs": "list jobs; show, await, cancel, retry, resume and delete them",
     "lanes": "list the lanes of tasks; pause and resume them",
+    "mcp": "serve tools for coding agents, by the Model Context Protocol",
     "new": "write a new collection of tasks, or a new task in one",
     "plan": "write the resources that tasks need, as variables for Terraform",
     "publish": "publish a message to a task's topic",
@@ -42,8 +43,8 @@ _VERBS = {
 
 
 _LOCAL = (
-    *("dashboard", "dev", "dlq", "jobs", "lanes", "publish", "schedules", "send", "sweep"),
-    *("tasks", "worker"),
+    *("dashboard", "dev", "dlq", "jobs", "lanes", "mcp", "publish", "schedules", "send"),
+    *("sweep", "tasks", "worker"),
 )
 """Verbs that work with a local cloud, and so read `.env`."""
 

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ucam_faas import local_state
 from ucam_faas._optional import check
 from ucam_faas.cli import _source
+from ucam_faas.cli._backends import Elsewhere, on_cloud_run
 from ucam_faas.cli._group import Verb
-from ucam_faas.cli._messages import note
-from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.local_state import DASHBOARD_PORTS
-from ucam_faas.logs import setup
 from ucam_faas.net import sockets
 from ucam_faas.net.cross_site import is_this_machine
 
 if TYPE_CHECKING:
     from ucam_faas.backends.ports import Connect
-    from ucam_faas.dead_letters.parser import Parser
 
 
 @click.command(cls=Verb)
@@ -72,69 +67,29 @@ def command(
     """
     for module in ("starlette", "jinja2"):
         check(module, extra="dashboard", purpose="show the dashboard")
-    if location and not google:
-        raise ConfigurationError("--location is of Google's schedules: it needs --google.")
+    elsewhere = Elsewhere(
+        google=google,
+        project=project,
+        location=location,
+        allow_writes=allow_writes,
+        sources=sources,
+    )
+    elsewhere.check()
     from ucam_faas.dashboard import app, people, security, server
 
-    environ = dict(os.environ)
-    if google:
-        environ.pop("PUBSUB_EMULATOR_HOST", None)  # that isn't meant
-    settings = Settings.from_environ(environ, project=project)
-    connect = None if google else _local(settings)
+    connect = None if google else _local(elsewhere)
     if connect is not None and sources:
         raise ConfigurationError(
             "SOURCE is for a job store or --google: the tasks of this directory are those that "
             "`ucam-faas dev` serves."
         )
     if connect is None:
-        parser = _parser_of(sources, environ, project)
-        connect = _remote(
-            settings,
-            google=google,
-            project=project,
-            location=location,
-            allow_writes=allow_writes,
-            parser=parser,
-        )
-    of_google = (".run.app",) if _on_cloud_run() else ()
+        backends = elsewhere.connect()
+        connect = lambda: backends  # noqa: E731
+    of_google = (".run.app",) if on_cloud_run() else ()
     names = frozenset({security.own_name(), *of_google, *(name.lower() for name in allowed)})
     listener = _listener(host, port)
     server.run(app.make_app(connect, allowed=names, who=people.person_of), listener)
-
-
-def _parser_of(
-    sources: tuple[str, ...], environ: dict[str, str], project: str | None
-) -> Parser | None:
-    """Return the parser of the tasks' code; None: no code is named here, and that of this folder
-    isn't there, or can't be loaded.
-    """
-    from ucam_faas.dead_letters.parser import Parser, ParserError
-
-    if project:
-        environ = {**environ, "GOOGLE_CLOUD_PROJECT": project}
-    if sources:
-        return Parser(sources, environ=environ)
-    named = _source.of_folder()
-    if not named:
-        return None
-    parser = Parser(named, environ=environ)
-    try:
-        parser.tasks()
-    except ParserError as error:
-        note(f"The tasks aren't shown: {error}")
-        return None
-    return parser
-
-
-def _remote(settings: Settings, **options: Any) -> Connect:
-    """Return the backends of a job store and a Pub/Sub; see `remote.connect` for the options."""
-    from ucam_faas.backends import remote
-
-    setup.configure(settings)
-    # Files of a container are gone with it, and its directory may not be ours.
-    folder = Path(tempfile.gettempdir()) if _on_cloud_run() else Path.cwd()
-    backends = remote.connect(settings, folder=folder, **options)
-    return lambda: backends
 
 
 def _listener(host: str, port: int | None) -> socket.socket:
@@ -148,7 +103,7 @@ def _listener(host: str, port: int | None) -> socket.socket:
     click.echo(f"Dashboard on http://{f'[{host}]' if ':' in host else host}:{taken}")
     if port is None and taken != DASHBOARD_PORTS[0]:
         click.echo(f"Port {DASHBOARD_PORTS[0]} is taken, so it is on {taken}.", err=True)
-    if not is_this_machine(host) and not _on_cloud_run():
+    if not is_this_machine(host) and not on_cloud_run():
         click.echo(
             "It asks for no password: whoever reaches its port sees all that it shows.",
             err=True,
@@ -156,11 +111,7 @@ def _listener(host: str, port: int | None) -> socket.socket:
     return listener
 
 
-def _on_cloud_run() -> bool:
-    return "K_SERVICE" in os.environ
-
-
-def _local(settings: Settings) -> Connect | None:
+def _local(elsewhere: Elsewhere) -> Connect | None:
     """Return the backends of the `ucam-faas dev` of this directory, or of one above it.
 
     One that has ended has left a history; but another store or Pub/Sub that is named comes first.
@@ -171,6 +122,5 @@ def _local(settings: Settings) -> Connect | None:
     running = local_state.nearest(Path.cwd())
     if running is not None:
         return LocalBackends(running[0])
-    is_named = settings.job_store or settings.pubsub_emulator
     was_here = (Path.cwd() / local_state.FOLDER).is_dir()
-    return LocalBackends(Path.cwd()) if was_here and not is_named else None
+    return LocalBackends(Path.cwd()) if was_here and not elsewhere.is_named else None

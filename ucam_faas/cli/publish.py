@@ -10,7 +10,7 @@ from typing import IO
 
 import click
 
-from ucam_faas.actions import publishing
+from ucam_faas.actions import message_data, publishing
 from ucam_faas.cli import _local_cloud, _message_data, _source, _waiting
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import note, say
@@ -94,7 +94,7 @@ def command(
     topic = topic or _topic_of(loaded, attributes, wait=wait)
     check_topic(topic)
     if sample or dry_run:
-        click.echo(f"Data: {_message_data.shown(payload, loaded)}")
+        click.echo(f"Data: {message_data.shown(payload, loaded)}")
     find = partial(
         publishing.find, settings, project, cloud, google=google, elsewhere=_local_cloud.elsewhere
     )
@@ -137,7 +137,7 @@ def _checked(
 ) -> dict[str, str]:
     """Return the attributes of a message that its task and Pub/Sub take."""
     if task is not None:
-        _message_data.check(task, data)
+        message_data.check(task, data)
         if task.takes_nothing:
             attributes = message_attributes(data, attributes)
     try:

@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import click
 
+from ucam_faas.actions import message_data
 from ucam_faas.actions.job_documents import as_json
 from ucam_faas.cli import _job_store, _local_cloud, _message_data, _source
 from ucam_faas.cli._following import follow
@@ -112,7 +113,7 @@ def _payload(task: Task, data: str | None, file: IO[bytes] | None, *, sample: bo
     if task.takes_nothing and data is None and file is None:
         return None
     payload = _message_data.data_of(task, data, file, sample=sample, may_be_empty=False)
-    _message_data.check(task, payload)
+    message_data.check(task, payload)
     return payload
 
 

@@ -45,6 +45,10 @@ class NotSentError(UCAMFAASException):
     """The task's rules, the store or Pub/Sub refused a job."""
 
 
+class NotFormedError(UCAMFAASException):
+    """Data can't be sent to a task in any form; or none could be made up."""
+
+
 class StoppedError(ParserError):
     """A payload ended the process, or took too long. The next payload gets another process."""
 
@@ -187,6 +191,21 @@ class Parser:
         errors = [FieldError(tuple(path), text, kind) for path, text, kind in answer["errors"]]
         return Checked(tuple(errors), answer["payload"])
 
+    def formed(self, task: str, data: bytes | None) -> bytes:
+        """Return data in the form in which they are sent to a task; see `check` for the errors.
+
+        Args:
+            task: its name.
+            data: such as JSON for a protobuf message; None: data that the task accepts are made up.
+
+        Raises:
+            NotFormedError: the task takes no such data, or none could be made up.
+        """
+        answer = self._ask("form", task, data, None, "")
+        if "refused" in answer:
+            raise NotFormedError(answer["refused"])
+        return base64.b64decode(answer["data"])
+
     def run(
         self,
         task: str,
@@ -249,7 +268,7 @@ class Parser:
         self,
         act: str,
         task: str,
-        data: bytes,
+        data: bytes | None,
         attributes: Mapping[str, str] | None,
         key: str,
         **more: Any,
@@ -257,7 +276,7 @@ class Parser:
         question = {
             "act": act,
             "task": task,
-            "data": base64.b64encode(data).decode(),
+            "data": None if data is None else base64.b64encode(data).decode(),
             "attributes": dict(attributes or {}),
             "key": key,
             **more,

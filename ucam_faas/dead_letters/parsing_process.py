@@ -27,12 +27,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from ucam_faas.actions.message_data import in_its_form, made_up
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
-from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
 from ucam_faas.execution import pipeline, runtime
 from ucam_faas.execution.decisions import fault, of_msgspec, refusal
 from ucam_faas.execution.execution import Decision, Execution
@@ -83,13 +84,15 @@ def main(channel: socket.socket, sources: list[str]) -> None:
                 unknown = registry.no_such_task(question["task"], ", ".join(sources), tasks)
                 _tell(channel, failure=str(unknown), unknown=True)
                 continue
-            delivery = _delivery(task, question)
             with environment.HERE.during([task]):
                 if question["act"] == "send":
                     said = send(task, question, _sender(json.dumps(question["cloud"])))
+                elif question["act"] == "form":
+                    said = _formed(task, question)
                 elif question["act"] == "run":
-                    said = _run(task, delivery, started)
+                    said = _run(task, _delivery(task, question), started)
                 else:
+                    delivery = _delivery(task, question)
                     gc.disable()  # a large payload makes a million objects, and no garbage
                     said = _check(task, delivery)
                     gc.enable()
@@ -132,6 +135,16 @@ def _check(task: Task, delivery: Delivery) -> dict[str, Any]:
         text = f"The parser returned {_told(refused.outcome)}."
         return {"errors": [([], text, name(refused.outcome))], "payload": ""}
     return {"errors": [], "payload": _shown(payload)}
+
+
+def _formed(task: Task, question: dict[str, Any]) -> dict[str, Any]:
+    """Return data in the form in which they are sent, or made up; or why that isn't possible."""
+    data = question["data"]
+    try:
+        made = made_up(task) if data is None else in_its_form(task, base64.b64decode(data))
+    except ConfigurationError as error:
+        return {"refused": str(error)}
+    return {"data": base64.b64encode(made).decode()}
 
 
 def _errors(error: BaseException) -> Iterable[tuple[list[str | int], str, str]]:

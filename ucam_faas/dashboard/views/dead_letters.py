@@ -166,8 +166,7 @@ def mirror(query: Query, backends: Backends) -> See:
     """Copy all dead letters and failed jobs now."""
     if not backends.mirrors:
         raise RefusedError("There is no Pub/Sub to look at: start `ucam-faas dev` here.")
-    with backends.letter_work.holding(letter_work.PATIENCE_SECONDS):
-        done = workbench_of(query, backends).mirror()
+    done = backends.letter_work.look(workbench_of(query, backends))
     text = f"{_letters(done.pulled)} {_is(done.pulled)} there: {done.new} new, {done.gone} gone."
     return See(_back(query), " ".join([text, *done.problems]))
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ucam_faas.backends import sending
 from ucam_faas.backends.ports import NO_CODE, Backends, KnownTask
+from ucam_faas.backends.sending import can_publish, can_send, takes_jobs
 from ucam_faas.dashboard import editor
 from ucam_faas.dashboard.editor import Editor
 from ucam_faas.dashboard.forms import building, reading
 from ucam_faas.dashboard.forms.fields import Field
 from ucam_faas.dashboard.forms.shapes import Schema
-from ucam_faas.dashboard.query import Page, PageNotFoundError, Query, RefusedError, See, path_of
+from ucam_faas.dashboard.query import Page, PageNotFoundError, Query, See, path_of
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.jobs.rows import Key
 from ucam_faas.logs.durations import read_duration
@@ -21,8 +23,6 @@ from ucam_faas.tasks.needs import TaskNeeds
 
 ATTRIBUTES = Schema({"type": "object", "additionalProperties": {"type": "string"}})
 ATTRIBUTES_PATH = "a"
-NOTED_SECONDS, NOTED_PAUSE_SECONDS = 1.5, 0.05
-"""How long a person waits for the history to have a message, and between two looks at it."""
 _OPTIONS = ("lane", "delay", "id", "ordering_key")
 
 
@@ -121,21 +121,6 @@ def names(backends: Backends) -> list[str]:
     return sorted(
         each.name for each in needs if can_send(backends, each) or can_publish(backends, each)
     )
-
-
-def can_send(backends: Backends, needs: TaskNeeds) -> bool:
-    """Return True if jobs can be sent to a task."""
-    return backends.parser is not None and takes_jobs(backends, needs)
-
-
-def takes_jobs(backends: Backends, needs: TaskNeeds) -> bool:
-    """Return True if there is a store for a task's jobs."""
-    return bool(backends.jobs is not None and needs.lanes and needs.gets_messages)
-
-
-def can_publish(backends: Backends, needs: TaskNeeds) -> bool:
-    """Return True if a message can be published to a task."""
-    return bool(backends.publisher is not None and needs.topic)
 
 
 def _original(backends: Backends, task: KnownTask, name: str) -> Original | None:
@@ -246,48 +231,29 @@ def _attributes(draft: Draft) -> dict[str, str] | None:
 
 
 def _send(backends: Backends, needs: TaskNeeds, draft: Draft) -> See:
-    if backends.jobs is None or not can_send(backends, needs):
-        raise RefusedError(f"No jobs can be sent to {needs.name}.")
-    store, delay = backends.jobs.store, draft.options["delay"]
-    before = store.now()
-    id = backends.parser.send(
-        needs.name, _data(draft), _attributes(draft) or {},
-        key=draft.options["ordering_key"], lane=draft.options["lane"], id=draft.options["id"],
+    options, delay = draft.options, draft.options["delay"]
+    id, earlier = sending.send(
+        backends, needs, _data(draft) or b"", _attributes(draft) or {},
+        key=options["ordering_key"], lane=options["lane"], id=options["id"],
         delay_seconds=read_duration(delay).total_seconds() if delay else 0.0,
     )  # fmt: skip
-    row = store.get(Key(backends.jobs.app, needs.name, id))
     done = f"Sent job {id} to {needs.name}."
-    if row is not None and row.created < before:
-        done = (
-            f"Nothing was sent: {needs.name} has the job {id} already. It is {row.state.lower()}."
-        )
+    if earlier is not None:
+        state = earlier.state.lower()
+        done = f"Nothing was sent: {needs.name} has the job {id} already. It is {state}."
     return See(path_of("jobs", needs.name, id), done)
 
 
 def _publish(backends: Backends, needs: TaskNeeds, draft: Draft) -> See:
-    if backends.publisher is None or needs.topic is None:
-        raise RefusedError(f"Nothing can be published to {needs.name}.")
-    data = _data(draft) or b""
-    attributes = message_attributes(data, _attributes(draft) or {})
-    topic = backends.publisher.full_name(needs.topic)
-    key = draft.options["ordering_key"]
-    message_id = backends.publisher.publish(topic, data, attributes, key)
-    done = f"Published message {message_id} to {topic}."
+    id, topic = sending.publish(
+        backends, needs, _data(draft) or b"", _attributes(draft) or {},
+        key=draft.options["ordering_key"],
+    )  # fmt: skip
+    done = f"Published message {id} to {topic}."
     if backends.history is None:
         return See(path_of("tasks", needs.name), done)
-    url = path_of("messages", message_id)
-    return See(url if _is_noted(backends, message_id) else f"{url}?published=1", done)
-
-
-def _is_noted(backends: Backends, message_id: str) -> bool:
-    """Wait for a message in the history, which is written a moment later."""
-    assert backends.history is not None, "the caller has checked it"
-    end = backends.clock.monotonic() + NOTED_SECONDS
-    while backends.history.message(message_id) is None:
-        if backends.clock.monotonic() >= end:
-            return False
-        backends.clock.sleep(NOTED_PAUSE_SECONDS)
-    return True
+    url = path_of("messages", id)
+    return See(url if sending.is_noted(backends, id) else f"{url}?published=1", done)
 
 
 def _page(

@@ -7,10 +7,11 @@ from typing import Any
 
 from ucam_faas.actions.lanes import MOST_COUNTED
 from ucam_faas.backends.ports import NO_CODE, Backends, KnownTask
+from ucam_faas.backends.sending import can_publish, can_send, takes_jobs
 from ucam_faas.clock import SystemClock
 from ucam_faas.dashboard.query import Page, Query
 from ucam_faas.dashboard.views import lanes, schedules
-from ucam_faas.dashboard.views.sending import can_publish, can_send, takes_jobs, task_of
+from ucam_faas.dashboard.views.sending import task_of
 from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.tasks.needs import TaskNeeds
 

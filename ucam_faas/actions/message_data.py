@@ -1,0 +1,99 @@
+"""The data of a message in the form that its task takes: checked, made up, or read from JSON."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.tasks.payload_types import protobuf_class
+from ucam_faas.tasks.samples import NoSampleError, accepted_sample, protobuf
+from ucam_faas.tasks.task import Kind, Task
+
+
+def check(task: Task, data: bytes) -> None:
+    """Refuse data that the task would reject.
+
+    Raises:
+        ConfigurationError: with the reason in the parser's own words: the reader has the data.
+    """
+    if task.kind is not Kind.MESSAGE or task.parse is None:
+        return
+    try:
+        task.parse(data)
+    except Exception as error:  # a parser raises what it likes
+        raise _refusal(task, reason(error)) from error
+
+
+def reason(error: Exception) -> str:
+    """Return why a parser refused data; for a pydantic model, field by field."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__qualname__}: {error}"
+    texts = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(map(str, item["loc"]))
+        texts.append(f"{name}: {item['msg']}" if name else item["msg"])
+    return "; ".join(texts)
+
+
+def shown(data: bytes, task: Task | None) -> str:
+    """Return data as an argument to paste into a shell, where that is possible."""
+    kind = protobuf_class(task.message_type) if task is not None else None
+    try:
+        if kind is not None:
+            return shlex.quote(protobuf.to_json(kind, data))
+        return shlex.quote(data.decode())
+    except ValueError:
+        return json.dumps(data.hex()) + " (hexadecimal)"
+
+
+def in_its_form(task: Task, data: bytes) -> bytes:
+    """Return data as they are sent: a protobuf message in its binary form, if they are its JSON.
+
+    No binary message begins with a brace: it would be a group, which proto3 does not have. But the
+    tag and the length of a first field may be a line feed and a brace.
+    """
+    kind = protobuf_class(task.message_type)
+    if kind is None or not data.lstrip().startswith(b"{"):
+        return data
+    try:
+        return protobuf.from_json(kind, data)
+    except ValueError as error:
+        if not data.startswith(b"{"):
+            return data
+        raise _refusal(task, str(error)) from error
+
+
+def made_up(task: Task) -> bytes:
+    """Return data that the task accepts.
+
+    Raises:
+        ConfigurationError: there are none to be found.
+    """
+    try:
+        return accepted_sample(task)
+    except NoSampleError as error:
+        tried = "Nothing could be made up"
+        if error.tried is not None:
+            tried = f"Tried first: {shown(error.tried, task)}; it was refused"
+        raise ConfigurationError(
+            f"No data could be made up that {task.name!r} takes ({_wanted(task)}). {tried}: "
+            f"{reason(error.error)}. Write some yourself."
+        ) from error
+
+
+def _refusal(task: Task, why: str) -> ConfigurationError:
+    hint = ""
+    kind = protobuf_class(task.message_type)
+    if kind is not None:
+        example = shown(protobuf.sample(kind), task)
+        hint = f" It takes JSON, such as {example}, or a message's binary form."
+    return ConfigurationError(
+        f"The data was not sent. {task.name!r} takes {_wanted(task)}, and rejects it: {why}{hint}"
+    )
+
+
+def _wanted(task: Task) -> str:
+    return str(getattr(task.message_type, "__name__", "its message type"))
