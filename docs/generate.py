@@ -191,6 +191,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "alerting keys": lambda: keys(deployment_keys()["alerting"].options.values()),
     "vpc keys": lambda: keys(deployment_keys()["vpc_access"].options.values()),
     "schema keys": lambda: keys(deployment_keys()["topic_schema"].options.values()),
+    "telemetry keys": lambda: keys(deployment_keys()["telemetry"].options.values()),
     "options": options,
     "error codes": error_codes,
     "help": help_of,

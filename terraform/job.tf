@@ -22,7 +22,7 @@ resource "google_cloud_run_v2_job" "this" {
       encryption_key  = var.kms_key
 
       containers {
-        name       = length(var.function.sidecars) > 0 ? "task" : null
+        name       = length(local.sidecars) > 0 ? "task" : null
         image      = local.image
         depends_on = length(local.awaited_sidecars) > 0 ? local.awaited_sidecars : null
 
@@ -61,7 +61,7 @@ resource "google_cloud_run_v2_job" "this" {
       }
 
       dynamic "containers" {
-        for_each = var.function.sidecars
+        for_each = local.sidecars
         content {
           name  = containers.key
           image = containers.value.image
@@ -79,15 +79,25 @@ resource "google_cloud_run_v2_job" "this" {
             }
           }
 
-          # Ready when the port is open: in two minutes at most.
+          # In two minutes at most.
           dynamic "startup_probe" {
             for_each = containers.value.port[*]
             content {
               period_seconds    = 2
               timeout_seconds   = 1
               failure_threshold = 60
-              tcp_socket {
-                port = startup_probe.value
+              dynamic "tcp_socket" {
+                for_each = containers.value.path == null ? [startup_probe.value] : []
+                content {
+                  port = tcp_socket.value
+                }
+              }
+              dynamic "http_get" {
+                for_each = containers.value.path[*]
+                content {
+                  path = http_get.value
+                  port = startup_probe.value
+                }
               }
             }
           }

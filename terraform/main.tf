@@ -16,14 +16,20 @@ locals {
   name_rules  = "Names in Pub/Sub have 3 to 255 characters, a letter first, of A-Z a-z 0-9 - _ . ~ + %, and do not begin with goog."
   label_rules = "expected up to 64, with keys of 1 to 63 characters of a-z, 0-9, - and _, a letter first, and values of up to 63 of them."
 
-  # Sizes, as numbers.
-  cpus = endswith(var.function.cpu, "m") ? tonumber(trimsuffix(var.function.cpu, "m")) / 1000 : tonumber(var.function.cpu)
-  memory_mib = tonumber(regex("^[0-9.]+", var.function.memory)) * {
-    Mi = 1
-    Gi = 1024
-    M  = 1000000 / 1048576
-    G  = 1000000000 / 1048576
-  }[regex("[A-Z]i?$", var.function.memory)]
+  # Sizes, as numbers: of the task's container, and of those beside it.
+  sizes = [
+    for container in concat([{ cpu = var.function.cpu, memory = var.function.memory }], [for sidecar in values(local.sidecars) : { cpu = sidecar.cpu, memory = sidecar.memory }]) : {
+      cpus = endswith(container.cpu, "m") ? tonumber(trimsuffix(container.cpu, "m")) / 1000 : tonumber(container.cpu)
+      memory_mib = tonumber(regex("^[0-9.]+", container.memory)) * {
+        Mi = 1
+        Gi = 1024
+        M  = 1000000 / 1048576
+        G  = 1000000000 / 1048576
+      }[regex("[A-Z]i?$", container.memory)]
+    }
+  ]
+  cpus       = local.sizes[0].cpus
+  memory_mib = local.sizes[0].memory_mib
 }
 
 # Pub/Sub's service agent has the number of the project in its name.
@@ -125,11 +131,9 @@ locals {
     { for topic in slice(values(local.dead_letter_topics), 0, min(1, length(local.dead_letter_topics))) : "UCAM_FAAS_DEAD_LETTER_TOPIC" => topic },
     # At its last attempt the task publishes the dead letter itself. With several subscriptions, the highest number counts.
     length(local.dead_letters) == 0 ? {} : { UCAM_FAAS_MAX_ATTEMPTS = tostring(max(values(local.dead_letters)[*].max_attempts...)) },
+    local.telemetry_environment,
     var.function.environment,
   )
-
-  # The task's container starts after these.
-  awaited_sidecars = [for name, sidecar in var.function.sidecars : name if sidecar.port != null]
 
   health_port = 8080 # of a worker pool
 
@@ -140,7 +144,7 @@ locals {
   concurrency = var.concurrency.max_concurrent_functions_per_instance == null ? (local.cpus < 1 ? 1 : 4) : var.concurrency.max_concurrent_functions_per_instance
 
   # As many as the quotas of a region allow a new project: 20 CPUs, and 2 GiB of memory for each.
-  quota_instances = max(1, min(100, floor(20 / local.cpus), floor(20 * 2048 / local.memory_mib)))
+  quota_instances = max(1, min(100, floor(20 / sum(local.sizes[*].cpus)), floor(20 * 2048 / sum(local.sizes[*].memory_mib))))
   max_instances   = var.concurrency.max_instances == null ? max(local.quota_instances, var.concurrency.min_instances) : var.concurrency.max_instances
 
   is_autoscaled = try(var.concurrency.max_instances > var.concurrency.min_instances, false)

@@ -1,4 +1,4 @@
-# Further roles of the account that the task runs as, each on one resource. A plan's `roles` are these.
+# Further roles of the account that the task runs as, each on one resource: those of `roles`, and those of the collector.
 
 locals {
   # By kind of resource: the roles, by role and resource.
@@ -17,7 +17,7 @@ locals {
       project      = "^projects/[^/]+$"
     } :
     kind => {
-      for grant in var.function.roles : "${grant.role} on ${grant.on}" => merge(grant, { parts = split("/", grant.on), name = basename(grant.on) })
+      for grant in distinct(concat(var.function.roles, local.telemetry_roles)) : "${grant.role} on ${grant.on}" => merge(grant, { parts = split("/", grant.on), name = basename(grant.on) })
       if can(regex(form, grant.on))
     }
   }

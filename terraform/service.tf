@@ -26,7 +26,7 @@ resource "google_cloud_run_v2_service" "this" {
     }
 
     containers {
-      name       = length(var.function.sidecars) > 0 ? "task" : null
+      name       = length(local.sidecars) > 0 ? "task" : null
       image      = local.image
       depends_on = length(local.awaited_sidecars) > 0 ? local.awaited_sidecars : null
 
@@ -95,7 +95,7 @@ resource "google_cloud_run_v2_service" "this" {
     }
 
     dynamic "containers" {
-      for_each = var.function.sidecars
+      for_each = local.sidecars
       content {
         name  = containers.key
         image = containers.value.image
@@ -115,15 +115,25 @@ resource "google_cloud_run_v2_service" "this" {
           }
         }
 
-        # Ready when the port is open: in two minutes at most.
+        # In two minutes at most.
         dynamic "startup_probe" {
           for_each = containers.value.port[*]
           content {
             period_seconds    = 2
             timeout_seconds   = 1
             failure_threshold = 60
-            tcp_socket {
-              port = startup_probe.value
+            dynamic "tcp_socket" {
+              for_each = containers.value.path == null ? [startup_probe.value] : []
+              content {
+                port = tcp_socket.value
+              }
+            }
+            dynamic "http_get" {
+              for_each = containers.value.path[*]
+              content {
+                path = http_get.value
+                port = startup_probe.value
+              }
             }
           }
         }

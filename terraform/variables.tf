@@ -82,6 +82,12 @@ variable "function" {
       memory      = optional(string, "512Mi") # Memory of the container, beside the task's.
       port        = optional(number)          # Port that it opens when it is ready: the task's container starts after that.
     })), {})
+    telemetry = optional(object({                  # Spans and metrics of OpenTelemetry, through a collector beside the task's container. None: none.
+      collector = optional(string, "google-cloud") # Configuration of the collector: `google-cloud` sends to Cloud Trace and Cloud Monitoring, and grants the task the rights. Otherwise its YAML, as text.
+      image     = optional(string)                 # Image of the collector. Default: the Google-built OpenTelemetry Collector 0.156.1.
+      cpu       = optional(string, "1")            # CPUs of the collector, beside the task's.
+      memory    = optional(string, "512Mi")        # Memory of the collector, beside the task's.
+    }))
     cpu_idle         = optional(bool, true)       # An instance has its CPUs during requests only; with false always, at a cost.
     custom_audiences = optional(list(string), []) # Audiences of callers' tokens that Cloud Run takes beside the service's address.
     annotations      = optional(map(string), {})  # Annotations of the service, worker pool or Cloud Run job, for tools of your own.
@@ -273,8 +279,36 @@ variable "function" {
   }
 
   validation {
-    condition     = length(var.function.sidecars) <= 9
-    error_message = "function.sidecars: Cloud Run runs at most 10 containers in an instance."
+    condition     = length(var.function.sidecars) <= (var.function.telemetry == null ? 9 : 8)
+    error_message = "function.sidecars: Cloud Run runs at most 10 containers in an instance${var.function.telemetry == null ? "" : ", and one is the collector of function.telemetry"}."
+  }
+
+  validation {
+    condition = alltrue([
+      for container in concat([for sidecar in values(var.function.sidecars) : [sidecar.cpu, sidecar.memory]], [for telemetry in var.function.telemetry[*] : [telemetry.cpu, telemetry.memory]]) :
+      can(regex("^([1-9]|[0-9][.][0-9]{1,3}|[0-9]{2,4}m)$", container[0])) && can(regex("^[0-9]{1,6}([.][0-9]{1,3})?(Mi|Gi|M|G)$", container[1]))
+    ])
+    error_message = "function.sidecars and function.telemetry: expected a number of CPUs such as 1 or 0.5 in cpu, and an amount such as 512Mi in memory."
+  }
+
+  validation {
+    condition     = var.function.telemetry == null || !contains(keys(var.function.sidecars), "collector")
+    error_message = "function.sidecars: the collector of function.telemetry has the name collector. Rename yours, or remove one of them."
+  }
+
+  validation {
+    condition     = var.function.telemetry == null || alltrue([for sidecar in values(var.function.sidecars) : !contains([4318, 13133], coalesce(sidecar.port, 0))])
+    error_message = "function.sidecars: the collector of function.telemetry has the ports 4318 and 13133."
+  }
+
+  validation {
+    condition     = var.function.telemetry == null || !contains(concat(keys(var.function.environment), keys(var.function.secrets)), "OTEL_EXPORTER_OTLP_ENDPOINT")
+    error_message = "function.environment and function.secrets: OTEL_EXPORTER_OTLP_ENDPOINT is the address of the collector of function.telemetry. Remove one of them."
+  }
+
+  validation {
+    condition     = try(var.function.telemetry.collector == "google-cloud" || can(keys(yamldecode(var.function.telemetry.collector).service.pipelines)), var.function.telemetry == null)
+    error_message = "function.telemetry.collector: expected google-cloud, or the YAML of a collector's configuration, with service.pipelines."
   }
 
   validation {

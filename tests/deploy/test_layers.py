@@ -239,6 +239,8 @@ def test_an_error_about_an_entry_of_a_map_names_its_line(project: Project) -> No
         ("cpu = 0.08", 80),
         ("memory = '4Gi'", 10),
         ("cpu_quota = 10\nmax_instances = 30", 30),
+        ("telemetry.collector = 'google-cloud'", 10),
+        ("sidecars.proxy = { image = 'proxy:1', cpu = 4, memory = '2Gi' }", 4),
     ],
 )
 def test_the_most_instances_are_those_of_the_quota_by_default(

@@ -55,6 +55,12 @@ EVERY_KEY = """
     [sidecars.proxy]
     image = "proxy:1"
 
+    [telemetry]
+    collector = "collector.yaml"
+    image = "otel:1"
+    cpu = 0.5
+    memory = "256Mi"
+
     [volumes]
     "/mnt/scratch" = "128Mi"
 

@@ -833,6 +833,58 @@ def test_sidecars_are_planned(planned: Planned) -> None:
     assert function["sidecars"] == {"proxy": {"image": "proxy:1", "cpu": "1", "port": 5433}}
 
 
+def test_a_collector_is_planned(planned: Planned) -> None:
+    configuration = """
+        [telemetry]
+        collector = "google-cloud"
+        cpu = 0.5
+    """
+
+    function = planned(task_of(), configuration)["function"]
+
+    assert function["telemetry"] == {"collector": "google-cloud", "cpu": "0.5"}
+
+
+def test_a_collectors_own_configuration_is_planned_as_text(
+    planned: Planned, project: Project
+) -> None:
+    project.write("otel.yaml", "service: {}")
+
+    function = planned(task_of(), '[telemetry]\ncollector = "otel.yaml"')["function"]
+
+    assert function["telemetry"] == {"collector": "service: {}"}
+
+
+@pytest.mark.parametrize("collector", ["", 'collector = "none"'])
+def test_without_a_collector_there_is_no_telemetry(planned: Planned, collector: str) -> None:
+    function = planned(task_of(), f'[telemetry]\nimage = "otel:1"\n{collector}')["function"]
+
+    assert "telemetry" not in function
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "problem"),
+    [
+        ("collector = 'google'", "expected google-cloud, none, or the path of a .yaml file"),
+        ("collector = 'otel.yaml'", "otel.yaml cannot be read"),
+        ("colector = 'none'", "Did you mean 'collector'"),
+        ("collector = 'google-cloud'\nmemory = '256'", "memory='256': expected 128Mi to 32Gi"),
+        (
+            "collector = 'google-cloud'\n[sidecars]\np = { image = 'p:1', port = 4318 }",
+            "p with the port 4318",
+        ),
+        (
+            "collector = 'google-cloud'\n[sidecars]\n"
+            + "\n".join(f"p{number} = {{ image = 'p:1' }}" for number in range(9)),
+            "expected at most 8",
+        ),
+    ],
+)
+def test_a_collector_that_cannot_run(planned: Planned, telemetry: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        planned(task_of(), f"[telemetry]\n{telemetry}")
+
+
 @pytest.mark.parametrize(
     ("sidecar", "problem"),
     [

@@ -34,8 +34,9 @@ SERVICE: dict[str, Any] = {
         },
         "sidecars": {
             "proxy": {"image": "proxy:1", "args": ["--quiet"], "port": 5433},
-            "collector": {"image": "otel:1", "environment": {"LEVEL": "warn"}, "cpu": "1"},
+            "cache": {"image": "cache:1", "environment": {"LEVEL": "warn"}, "cpu": "1"},
         },
+        "telemetry": {"image": "otel:1"},
         "cpu_idle": False,
         "custom_audiences": ["https://orders.example.org"],
         "annotations": {"example.org/owner": "accounts"},

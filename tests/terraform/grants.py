@@ -31,6 +31,8 @@ _ONE = re.compile(
     r'( && resource\.type == "sqladmin\.googleapis\.com/Instance")?'
 )
 """A condition that limits a role on a project to one database, or one instance of Cloud SQL."""
+_OF_PROJECTS = ("roles/cloudtrace.agent", "roles/monitoring.metricWriter")
+"""Roles that exist on projects only: they let the collector write, and read nothing."""
 _AUTHORITATIVE = re.compile(r"google_\w+_iam_(policy|binding)")
 _ANYBODY = ("allUsers", "allAuthenticatedUsers")
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
@@ -51,7 +53,9 @@ def grants_in(snapshot: Snapshot) -> set[Grant]:
     return {
         _grant(resource)
         for resource in snapshot.resources
-        if resource.type in KINDS or _ONE.fullmatch(_condition(resource))
+        if resource.type in KINDS
+        or _ONE.fullmatch(_condition(resource))
+        or _is_of_project(resource)
     }
 
 
@@ -67,6 +71,8 @@ def broad_grants_in(snapshot: Snapshot) -> list[str]:
 def _grant(resource: Resource) -> Grant:
     if limit := _ONE.fullmatch(_condition(resource)):
         kind, full = limit["kind"], limit["name"]
+    elif _is_of_project(resource):
+        kind, full = "project", str(resource.values["project"])
     else:
         kind, attribute = KINDS[resource.type]
         full = str(resource.values.get(attribute, "(known after apply)"))
@@ -90,11 +96,15 @@ def _condition(resource: Resource) -> str:
     return str(conditions[0]["expression"])
 
 
+def _is_of_project(resource: Resource) -> bool:
+    return resource.type == "google_project_iam_member" and resource.values["role"] in _OF_PROJECTS
+
+
 def _breadth(resource: Resource) -> str | None:
     if resource.mode != "managed":
         return None
     if _BROAD.fullmatch(resource.type):
-        if _ONE.fullmatch(_condition(resource)):
+        if _ONE.fullmatch(_condition(resource)) or _is_of_project(resource):
             return None
         return "a grant on more than one resource"
     if _AUTHORITATIVE.fullmatch(resource.type):

@@ -48,6 +48,8 @@ EXPECTED = {
         orders-runtime         | storage.objectViewer         | bucket my-prices
         orders-runtime         | cloudsql.client              | instance shop
         orders-runtime         | cloudsql.client              | instance old
+        orders-runtime         | cloudtrace.agent             | project my-project
+        orders-runtime         | monitoring.metricWriter      | project my-project
         orders-archive         | storage.objectCreator        | bucket my-dead-letters
         orders-archive         | storage.legacyBucketReader   | bucket my-dead-letters
     """),
@@ -70,6 +72,8 @@ EXPECTED = {
         orders-runtime | storage.objectViewer         | bucket my-prices
         orders-runtime | cloudsql.client              | instance shop
         orders-runtime | cloudsql.client              | instance old
+        orders-runtime | cloudtrace.agent             | project my-project
+        orders-runtime | monitoring.metricWriter      | project my-project
         orders-archive | storage.objectCreator        | bucket my-dead-letters
         orders-archive | storage.legacyBucketReader   | bucket my-dead-letters
     """),

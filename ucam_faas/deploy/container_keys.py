@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ucam_faas.deploy import telemetry
 from ucam_faas.deploy.sidecars import check_sidecars, terraform_sidecars
-from ucam_faas.deploy.value_checks import IS_SWITCH, IS_TEXT, holds, matches
+from ucam_faas.deploy.value_checks import IS_SWITCH, IS_TABLE, IS_TEXT, holds, matches
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.mounts import check_volumes, volume_of
 from ucam_faas.tasks.option import Option
@@ -83,6 +84,16 @@ CONTAINER = {
         configurable="anywhere",
         terraform="function.sidecars",
         express=terraform_sidecars,
+    ),
+    "telemetry": Option(
+        doc="spans and metrics of OpenTelemetry, through a collector beside the task's container",
+        takes=f"table of {', '.join(f'`{name}`' for name in telemetry.OPTIONS)}",
+        check=IS_TABLE,
+        merge="table",
+        options={name: option._replace(name=name) for name, option in telemetry.OPTIONS.items()},
+        configurable="anywhere",
+        terraform="function.telemetry",
+        computed=True,
     ),
     "cpu_idle": Option(
         doc="an instance has its CPUs during requests only; with false always, at a cost",

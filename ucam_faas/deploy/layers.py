@@ -16,12 +16,14 @@ from typing import Any
 from ucam_faas.deploy import config_file
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin
 from ucam_faas.deploy.container_keys import check_container
+from ucam_faas.deploy.instances import usual_max_instances
 from ucam_faas.deploy.keys import MAX_LABELS, keys
 from ucam_faas.deploy.problems import STAGE, TASK, Problem, ProblemsError, check_file, check_stage
+from ucam_faas.deploy.telemetry import check_telemetry
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.mounts import check_mounts
 from ucam_faas.tasks.options import RIVALS, lay_over
-from ucam_faas.tasks.resources import check_together, usual_max_instances
+from ucam_faas.tasks.resources import check_together
 from ucam_faas.tasks.task import Task
 from ucam_faas.tasks.topics import topics_of
 
@@ -124,8 +126,7 @@ def merge(
         if ("min_instances",) not in origins:
             values["min_instances"] = 1  # with none, nothing would run
     elif values["max_instances"] is None:
-        size = values["cpu"], values["memory"]
-        values["max_instances"] = usual_max_instances(*size, values["cpu_quota"])
+        values["max_instances"] = usual_max_instances(values)
     merged = Merged(task=task, stage=stage, values=values, origins=origins)
     problems = list(_problems(merged))
     if problems:
@@ -150,6 +151,7 @@ def _problems(merged: Merged) -> Iterator[Problem]:
         check_together(merged.values)
         check_mounts(merged.values)
         check_container(merged.values)
+        check_telemetry(merged.values)
     except TaskDefinitionError as error:
         named = [name for name in merged.values if f"{name}=" in str(error)]
         paths = [path for name in named for path in _entries(merged, name, str(error))]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ucam_faas import project
 from ucam_faas.config import THREADS_FOR_EACH_CPU, Settings
-from ucam_faas.deploy import jobs, layers
+from ucam_faas.deploy import jobs, layers, telemetry
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import Merged, merge_task
 from ucam_faas.deploy.problems import check_stage, check_tasks
@@ -102,7 +102,7 @@ def make(
             ]
         ),
         tasks=tuple(
-            _planned(task, naming.needs(needs), merged, app, inboxes)
+            _planned(task, naming.needs(needs), merged, app, inboxes, folder)
             for task, needs, merged in parts
         ),
     )
@@ -148,6 +148,7 @@ def _planned(
     merged: Merged,
     app: str | None,
     inboxes: Mapping[str, Sequence[str]],
+    folder: Path,
 ) -> PlannedTask:
     is_cloud_run_job, attempts = task.run_as == "cloud-run-job", task.policy.retry.max_attempts
     environment = _environment(task, merged, app)
@@ -172,6 +173,7 @@ def _planned(
         subscriptions=subscriptions_of(needs, lanes) if needs.gets_messages else {},
         payload=payload_schemas.schema_of(task),
         jobs=replace(places, inboxes=[naming.topic(inbox) for inbox in places.inboxes]),
+        telemetry=telemetry.in_terraform(task.name, merged["telemetry"], folder),
     )
 
 

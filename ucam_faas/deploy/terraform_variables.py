@@ -55,6 +55,7 @@ class PlannedTask:
         subscriptions: those that push to it, or that it pulls, by name.
         payload: the schema of its payload, if it has one.
         jobs: the database, the queue and the bucket of its jobs.
+        telemetry: the collector beside it, as Terraform has it; None: there is none.
     """
 
     task: Task
@@ -69,6 +70,7 @@ class PlannedTask:
     subscriptions: Mapping[str, TaskSubscription]
     payload: dict[str, Any] | None
     jobs: JobPlaces
+    telemetry: Mapping[str, Any] | None
 
     @property
     def name(self) -> str:
@@ -159,6 +161,8 @@ class PlannedTask:
             "environment": dict(self.environment),
             "publishes_to": list(self.publishes_to),
         }
+        if self.telemetry is not None:
+            function["telemetry"] = dict(self.telemetry)
         return function | ({"max_retries": self.max_retries} if self.is_cloud_run_job else {})
 
     def _concurrency(self) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from fractions import Fraction
 from typing import Any, Literal, NamedTuple, get_args
 
 from ucam_faas.exceptions import TaskDefinitionError
-from ucam_faas.gcp.limits import QUOTA_GIBIBYTES_FOR_A_CPU
 
 RunAs = Literal["service", "worker", "cloud-run-job"]
 """A service, to which messages are pushed; a worker, which pulls them; or a Cloud Run job, which
@@ -26,8 +25,6 @@ MIN_MEMORY, MAX_MEMORY = 128 * MEBIBYTE, 32 * 1024 * MEBIBYTE
 MIN_MEMORY_2ND_GENERATION = 512 * MEBIBYTE
 WHOLE_CPUS = (1, 2, 4, 6, 8)
 MIN_CPU = Fraction("0.08")
-_USUAL_MAX_INSTANCES = 100
-"""The most instances of a service that doesn't say, where the quota allows more."""
 
 _UNITS = {"Mi": MEBIBYTE, "Gi": 1024 * MEBIBYTE, "M": 1000**2, "G": 1000**3}
 _MEMORY = r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(Mi|Gi|M|G)"  # compiled when it is first needed
@@ -233,26 +230,6 @@ def check_instances(option: str, value: Any, *, least: int) -> None:
         raise TaskDefinitionError(
             f"{option}={value!r}: expected a whole number of at least {least}."
         )
-
-
-def most_instances(cpu: float | str, memory: str, cpu_quota: int) -> int:
-    """Return the most instances that a region's quotas allow to a service; 0: not even one.
-
-    Args:
-        cpu: of an instance.
-        memory: of an instance.
-        cpu_quota: the CPUs of the region; its quota of memory follows from them.
-
-    >>> most_instances(1, "512Mi", 20), most_instances(2, "8Gi", 20)
-    (20, 5)
-    """
-    quota = QUOTA_GIBIBYTES_FOR_A_CPU * 1024 * MEBIBYTE * cpu_quota
-    return min(int(cpu_quota / cpu_count(cpu)), quota // memory_bytes(memory))
-
-
-def usual_max_instances(cpu: float | str, memory: str, cpu_quota: int) -> int:
-    """Return the most instances of a service that doesn't say; arguments as `most_instances`."""
-    return max(1, min(_USUAL_MAX_INSTANCES, most_instances(cpu, memory, cpu_quota)))
 
 
 def check_variables(option: str, variables: Any) -> None:

@@ -118,14 +118,14 @@ CONFIGURATION = [
         "instances-over-quota",
         (CONFIG, "max_instances = 21"),
         (setting("pay_back", "max_instances = 21"),),
-        says="a quota of 20 CPUs in the region allows 20",
+        says="a quota of 20 CPUs in the region allows 10",
     ),
     Seed(
         "more instances than the region's quota of memory allows",
         "instances-over-quota",
-        (CONFIG, "max_instances = 11"),
-        (setting("pay_back", 'max_instances = 11\nmemory = "4Gi"'),),
-        says="allows 10",
+        (CONFIG, "max_instances = 9"),
+        (setting("pay_back", 'max_instances = 9\nmemory = "4Gi"'),),
+        says="allows 8",
     ),
     Seed(
         "a rule to ignore that does not exist",

@@ -452,7 +452,7 @@ GRANTS = [
                 value="ucam-faas-push@my-project.iam.gserviceaccount.com",
             ),
         ),
-        also=("publish-refused", "secret-refused"),
+        also=("publish-refused", "role-refused", "secret-refused"),
         made=True,
     ),
     TerraformSeed(

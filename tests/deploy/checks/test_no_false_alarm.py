@@ -127,9 +127,9 @@ HARMLESS: dict[str, tuple[Edit, ...]] = {
         setting("count_orders", "max_instances = 10"),
         setting("pay_back", "max_instances = 9"),
     ),
-    "a limit of instances for all tasks": ((*APP, f"{APP[1]}\nmax_instances = 15"),),
+    "a limit of instances for all tasks": ((*APP, f"{APP[1]}\nmax_instances = 10"),),
     "more instances with a larger quota": (
-        (*APP, f"{APP[1]}\ncpu_quota = 50"),
+        (*APP, f"{APP[1]}\ncpu_quota = 100"),
         setting("count_orders", "max_instances = 20"),
         setting("pay_back", "max_instances = 20"),
     ),

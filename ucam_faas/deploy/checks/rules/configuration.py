@@ -8,11 +8,12 @@ from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.config_file import Origin
 from ucam_faas.deploy.findings import Finding, Place
+from ucam_faas.deploy.instances import most_instances, size_of
 from ucam_faas.deploy.keys import keys
 from ucam_faas.deploy.problems import TASK, Problem, where_for_all
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.tasks.option import Concerns
-from ucam_faas.tasks.resources import cpu_count, most_instances
+from ucam_faas.tasks.resources import cpu_count
 
 
 @rule("configuration-unusable", why="Neither a plan nor a deployment is possible.")
@@ -86,17 +87,15 @@ def concurrency_without_cpu(inputs: Inputs) -> Iterator[Finding]:
 def instances_over_quota(inputs: Inputs) -> Iterator[Finding]:
     """More instances at most than the region's quotas of CPUs and memory allow."""
     for planned in inputs.planned:
-        most, least, cpu, memory = (
-            planned.merged[key] for key in ("max_instances", "min_instances", "cpu", "memory")
-        )
+        most, least = (planned.merged[f"{end}_instances"] for end in ("max", "min"))
         key, limit = ("min_instances", least) if most is None else ("max_instances", most)
         quota = planned.merged["cpu_quota"]
-        allowed = most_instances(cpu, memory, quota)
+        allowed, size = most_instances(planned.merged.values), size_of(planned.merged.values)
         if not planned.is_cloud_run_job and limit > allowed:
             yield Finding(
                 configured(planned, key),
-                f"The task {planned.task.name!r} has {key}={limit} with cpu={cpu} and "
-                f"memory={memory}: a quota of {quota} CPUs in the region allows {allowed}.",
+                f"The task {planned.task.name!r} has {key}={limit}, each with {size}: a quota of "
+                f"{quota} CPUs in the region allows {allowed}.",
                 f"Set {key} = {allowed}, or cpu_quota to the region's quota "
                 f"{where_for_all(inputs.config)}."
                 if allowed

@@ -11,12 +11,13 @@ from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.checks.terraform.deployments import deployments
 from ucam_faas.deploy.findings import Finding, Place
+from ucam_faas.deploy.instances import most_instances, size_of
 from ucam_faas.deploy.plan import THREADS
 from ucam_faas.deploy.problems import TASK, where_for_all
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.gcp import cron
 from ucam_faas.gcp.limits import QUOTA_GIBIBYTES_FOR_A_CPU
-from ucam_faas.tasks.resources import MEBIBYTE, cpu_count, memory_bytes, most_instances
+from ucam_faas.tasks.resources import MEBIBYTE, memory_bytes
 
 _GIBIBYTE = 1024 * MEBIBYTE
 _DAYS_AHEAD = timedelta(days=60)
@@ -94,12 +95,11 @@ def over_quota_together(inputs: Inputs) -> Iterator[Finding]:
         # A quota that isn't set is a guess, and not all tasks are busy at a time.
         is_guess = users[0][0].merged.origin("cpu_quota").layer == "default"
         room = quota * (2 if is_guess and key == "max_instances" else 1)
-        cpus = sum(cpu_count(user.merged["cpu"]) * count for user, count in users)
-        memory = Fraction(
-            sum(memory_bytes(user.merged["memory"]) * count for user, count in users), _GIBIBYTE
-        )
+        sizes = [(size_of(user.merged.values), count) for user, count in users]
+        cpus = sum(size.cpus * count for size, count in sizes)
+        memory = Fraction(sum(size.memory * count for size, count in sizes), _GIBIBYTE)
         if cpus > room or memory > room * QUOTA_GIBIBYTES_FOR_A_CPU:
-            largest, _ = max(users, key=lambda user: cpu_count(user[0].merged["cpu"]) * user[1])
+            largest, _ = max(users, key=lambda user: size_of(user[0].merged.values).cpus * user[1])
             yield Finding(
                 configured(largest, key),
                 f"{len(users)} tasks {what} {float(cpus):g} CPUs and {float(memory):g} GiB at a "
@@ -122,8 +122,7 @@ def _instances(planned: PlannedTask, key: str) -> int:
 
 
 def _over_alone(planned: PlannedTask, count: int) -> bool:
-    allowed = (planned.merged[key] for key in ("cpu", "memory", "cpu_quota"))
-    return count > most_instances(*allowed)
+    return count > most_instances(planned.merged.values)
 
 
 @rule(

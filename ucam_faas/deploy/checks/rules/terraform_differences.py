@@ -22,6 +22,8 @@ from ucam_faas.deploy.checks.terraform.deployments import (
 )
 from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource
 from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.instances import usual_max_instances
+from ucam_faas.deploy.telemetry import ENDPOINT
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.tasks.mounts import SOCKETS, is_file
@@ -30,7 +32,6 @@ from ucam_faas.tasks.resources import (
     cpu_count,
     memory_bytes,
     secret_version,
-    usual_max_instances,
 )
 from ucam_faas.tasks.subscriptions import TaskSubscription
 from ucam_faas.tasks.task import RESOURCES
@@ -252,8 +253,7 @@ def _of_run(deployment: Deployment) -> Iterator[_Pair]:
     yield "custom_audiences", audiences, planned.merged["custom_audiences"]
     at_a_time = run.get("template", "max_instance_request_concurrency")
     yield "concurrency", at_a_time, planned.at_a_time
-    size = (planned.merged[key] for key in ("cpu", "memory", "cpu_quota"))
-    for name, default in (("min", 0), ("max", usual_max_instances(*size))):
+    for name, default in (("min", 0), ("max", usual_max_instances(planned.merged.values))):
         is_there = run.get("template", "scaling", f"{name}_instance_count") or default
         yield f"{name}_instances", is_there, planned.merged[f"{name}_instances"]
 
@@ -269,6 +269,8 @@ def _of_access(deployment: Deployment) -> Iterator[_Pair]:
     images = {container.get("name"): container.get("image") for container in beside}
     for name, sidecar in planned.merged["sidecars"].items():
         yield f"the image of the sidecar {name}", images.get(name), sidecar["image"]
+    if planned.telemetry:
+        yield "telemetry", ENDPOINT in deployment.environ, True
     protected = run.given("deletion_protection", default=True)
     yield "deletion_protection", protected, planned.merged["deletion_protection"]
     if planned.merged["kms_key"]:

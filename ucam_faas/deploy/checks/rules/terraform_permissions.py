@@ -38,6 +38,8 @@ from ucam_faas.deploy.checks.terraform.resources import UNKNOWN, Resource, Terra
 from ucam_faas.deploy.findings import Finding
 from ucam_faas.deploy.job_places import JobPlaces
 from ucam_faas.deploy.roles import kind_of, parse
+from ucam_faas.deploy.telemetry import ROLES as TELEMETRY_ROLES, TO_GOOGLE
+from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.tasks.mounts import volume_of
 from ucam_faas.tasks.task import Kind
 
@@ -286,12 +288,21 @@ def volume_refused(inputs: Inputs) -> Iterator[Finding]:
 
 @rule("role-refused", why="The task's calls are refused at run time.")
 def role_refused(inputs: Inputs) -> Iterator[Finding]:
-    """A role of the configuration that the task's account lacks."""
+    """A role of the configuration, or of the collector, that the task's account lacks."""
     for deployment, account in _own_accounts(inputs):
-        for role, on in map(parse, deployment.planned.merged["roles"]):
-            if not _given(inputs, kind_of(on) or "", on, (role,), account):
+        for role, on, others in _roles_of(inputs, deployment.planned):
+            if not _given(inputs, kind_of(on) or "", on, (role, *others), account):
                 task = deployment.planned.name
                 yield _grant(deployment.run, _who(account), role, on, task)
+
+
+def _roles_of(inputs: Inputs, planned: PlannedTask) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield the roles of `roles` and of the collector: role, resource, and roles that suffice."""
+    for role, on in map(parse, planned.merged["roles"]):
+        yield role, on, ()
+    if inputs.plan and planned.merged["telemetry"].get("collector") == TO_GOOGLE:
+        for role, others in TELEMETRY_ROLES.items():
+            yield role, f"projects/{inputs.plan.project}", others
 
 
 @rule("schedule-refused", why="Cloud Scheduler is answered 403, and the Cloud Run job never runs.")
