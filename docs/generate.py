@@ -146,10 +146,13 @@ def ratios() -> str:
 
 def error_codes() -> str:
     rows = ["| code | error |", "|---|---|"]
+    context = click.Context(cli)
+    for verb in cli.list_commands(context):  # with their errors
+        cli.get_command(context, verb)
     texts = dict(CODES)
     for kind in _errors(exceptions.UCAMFAASException):
         if "error_code" in vars(kind):
-            texts[kind.error_code] = _when(kind)
+            texts.setdefault(kind.error_code, _when(kind))
     rows += [f"| `{code}` | {text} |" for code, text in sorted(texts.items())]
     return "\n".join(rows) + "\n"
 

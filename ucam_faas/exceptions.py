@@ -10,7 +10,12 @@ UCAMFAASException                 raise it in a task for an expected failure
 │   ├── NotConfiguredError        a task publishes, and it isn't known where to
 │   ├── NoLocalCloudError         no `ucam-faas dev` runs here, and nothing else is named
 │   ├── NoJobStoreError           a job can't be followed, because no store keeps it
+│   ├── AmbiguousIdError          several things have the id
+│   ├── AddressError              an address cannot be listened on
+│   ├── PubsubError               Pub/Sub refuses a request, or doesn't answer
+│   ├── PayloadRejectedError      a payload to send, which its task would refuse
 │   └── MissingExtraError         an optional dependency is not installed
+├── WaitTimeoutError              a wait ended before the work
 ├── outcomes.Refused              a delivery that no task can take as it is
 ├── InputNotLoadedError           the input of a long-running task cannot be read
 ├── PublishError                  Pub/Sub did not take a message
@@ -52,8 +57,6 @@ class UCAMFAASException(Exception):
 class UCAMFAASCouldNotProcess(UCAMFAASException):
     """The event was understood but could not be processed."""
 
-    error_code = "not-processed"
-
 
 class ExecutionAbortedException(UCAMFAASException):
     """A run was aborted.
@@ -64,8 +67,6 @@ class ExecutionAbortedException(UCAMFAASException):
         args: for people.
         execution_info: the report of the aborted run.
     """
-
-    error_code = "aborted"
 
     def __init__(self, *args: object, execution_info: ExecutionInfo) -> None:
         super().__init__(*args)
@@ -118,7 +119,35 @@ class NoLocalCloudError(ConfigurationError):
 class NoJobStoreError(ConfigurationError):
     """No store keeps jobs: they can be sent, and not be followed."""
 
-    error_code = "no-job-store"
+
+class AmbiguousIdError(ConfigurationError):
+    """Several things have the id."""
+
+    error_code = "id-ambiguous"
+
+
+class AddressError(ConfigurationError):
+    """An address can't be listened on: it is taken, or invalid."""
+
+    error_code = "address"
+
+
+class PubsubError(ConfigurationError):
+    """Pub/Sub refuses a request, or doesn't answer."""
+
+    error_code = "pubsub"
+
+
+class PayloadRejectedError(ConfigurationError):
+    """The task wouldn't accept the payload, so it wasn't sent."""
+
+    error_code = "payload-rejected"
+
+
+class WaitTimeoutError(UCAMFAASException):
+    """The waiting ended before the work."""
+
+    error_code = "timeout"
 
 
 class MissingExtraError(ConfigurationError):
@@ -154,8 +183,6 @@ class NoSuchTopicError(PublishError):
 class JobError(UCAMFAASException):
     """Something about a job."""
 
-    error_code = "job"
-
 
 class JobStoreError(JobError):
     """The job store doesn't answer. It is not known whether a change was made."""
@@ -171,8 +198,6 @@ class PayloadMissingError(JobError):
 
 class ResultNotStoredError(JobError):
     """The job succeeded, and its result isn't JSON, or is too large for the store."""
-
-    error_code = "result-not-stored"
 
 
 class JobNotFoundError(JobError):
@@ -212,13 +237,9 @@ class DuplicateJobError(JobConflictError):
 class JobCancelledError(JobError):
     """The running job was cancelled; raised by `current_job().progress(…)`, and by its steps."""
 
-    error_code = "job-cancelled"
-
 
 class JobLostError(JobError):
     """Another process holds the job by now: this one can report nothing, nor send, nor commit."""
-
-    error_code = "job-lost"
 
 
 class QueueFull(JobError):
@@ -249,8 +270,6 @@ class BatchSendError(JobError):
         jobs: the handles of the others, in the order of the batch.
     """
 
-    error_code = "batch-not-sent"
-
     def __init__(self, text: str, *, failed: tuple[FailedSend, ...], jobs: tuple[Any, ...]) -> None:
         super().__init__(text)
         self.failed = failed
@@ -266,8 +285,6 @@ class JobFailed(JobError):  # as the state FAILURE, for `except JobFailed`
         attempts: failures that its limit counts.
         history: of its changes.
     """
-
-    error_code = "job-failed"
 
     def __init__(
         self, text: str, *, state: str, cause: Any, attempts: int, history: tuple[Any, ...]

@@ -82,6 +82,18 @@ def test_a_lane_is_paused_shown_and_resumed(run: Run, store: SqliteStore) -> Non
     assert store.paused_lanes("default") == frozenset()
 
 
+def test_pausing_and_resuming_are_documents(run: Run) -> None:
+    first, second, resumed, again = (
+        json.loads(run("lanes", verb, "charge", "bulk", "--json").stdout)
+        for verb in ("pause", "pause", "resume", "resume")
+    )
+
+    paused = {"task": "charge", "lane": "bulk", "paused": True}
+    assert (first, second) == ({**paused, "changed": True}, {**paused, "changed": False})
+    assert resumed == {**paused, "paused": False, "changed": True, "woken": 0}
+    assert again == {**resumed, "changed": False}
+
+
 def test_the_jobs_that_wait_in_a_lane_are_counted(
     run: Run, store: SqliteStore, clock: ManualClock
 ) -> None:

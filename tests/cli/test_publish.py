@@ -205,6 +205,60 @@ def test_a_message_goes_to_the_tasks_topic_and_its_id_is_shown(
     assert sink.message == {"data": ADA.encode(), "attributes": {}, "orderingKey": ""}
 
 
+def test_a_published_message_is_a_document(publish: Publish, sink: Sink) -> None:
+    result = publish("welcome", ADA, "--attribute", "a=b", "--json")
+
+    assert json.loads(result.stdout) == {
+        "task": "welcome",
+        "message_id": "17",
+        "bytes": len(ADA),
+        "attributes": {"a": "b"},
+        "ordering_key": "",
+        "topic": "projects/p/topics/welcome",
+        "pubsub": sink.host,
+    }
+
+
+def test_a_dry_run_is_a_document_with_the_data(publish: Publish, sink: Sink) -> None:
+    document = json.loads(publish("welcome", "--sample", "--dry-run", "--json").stdout)
+
+    assert (document["message_id"], document["problem"]) == (None, None)
+    assert json.loads(document["payload"]).keys() == json.loads(ADA).keys()
+    assert sink.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["welcome", "{}"], "payload-rejected"),
+        (["other", ADA], "target-unknown"),
+        (["welcome"], "configuration"),
+        (["welcome", ADA, "--wait"], "configuration"),
+        (["welcome", ADA, "--wait", "--google"], "usage"),
+    ],
+    ids=str,
+)
+def test_an_error_of_publishing_has_a_code(
+    publish: Publish, sink: Sink, arguments: list[str], code: str
+) -> None:
+    result = publish(*arguments, "--json")
+
+    assert (result.stdout, result.exit_code) == ("", 2)
+    assert json.loads(result.stderr)["error"]["code"] == code
+
+
+def test_a_pubsub_that_is_gone_has_a_code(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening(Sink()) as gone:
+        pass
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", gone.host)
+
+    result = publish("welcome", ADA, "--json")
+
+    assert json.loads(result.stderr)["error"]["code"] == "not-published"
+
+
 def test_a_topic_with_a_project_is_taken_as_it_is(publish: Publish, sink: Sink) -> None:
     publish("greet", ADA)
 

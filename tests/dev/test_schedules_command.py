@@ -76,6 +76,18 @@ def test_they_are_json_with_their_targets(dev: Dev, monkeypatch: pytest.MonkeyPa
     assert (yearly["paused"], yearly["last_run"]) == (True, None)
 
 
+def test_each_change_is_the_schedule_as_json(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(dev.folder)
+
+    paused = json.loads(run("pause", "clean_up", "--json").stdout)
+    resumed = json.loads(run("resume", "clean_up", "--json").stdout)
+    unknown = run("--json", "run", "clean-up")
+
+    assert (paused["name"], paused["paused"], paused["next_run"]) == ("clean_up", True, None)
+    assert (resumed["paused"], resumed["last_run"]) == (False, None)
+    assert json.loads(unknown.stderr)["error"]["code"] == "schedule-unknown"
+
+
 def test_googles_need_a_project_and_a_location(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -509,7 +509,7 @@ def test_a_task_that_is_run_once_is_started_first(how: str, limited: bool, log: 
 
     task = (job if how == "sync" else async_job).task
 
-    assert run_once.run(task, Runtime(Settings(), clock)) == 0
+    assert run_once.run(task, Runtime(Settings(), clock))[1] == 0
     assert ran == ["start", "start async", "run"]
     assert [line["duration_seconds"] for line in log.lines] == [600, 0]
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError, JobNotFoundError
+from ucam_faas.exceptions import AmbiguousIdError, JobNotFoundError
 from ucam_faas.execution import inbox
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.jobs import members, pages
@@ -58,7 +58,7 @@ class Jobs:
 
         Raises:
             JobNotFoundError: there is none.
-            ConfigurationError: jobs of several tasks have the id.
+            AmbiguousIdError: jobs of several tasks have the id.
         """
         rows = self.store.find(self.app, task=task, id=id)
         if not rows:
@@ -69,7 +69,7 @@ class Jobs:
             )
         if len(rows) > 1:
             tasks = ", ".join(row.key.task for row in rows)
-            raise ConfigurationError(
+            raise AmbiguousIdError(
                 f"Jobs of several tasks have the id {id!r}: {tasks}. Choose one with --task."
             )
         return rows[0]

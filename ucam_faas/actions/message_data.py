@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import ConfigurationError, PayloadRejectedError
 from ucam_faas.tasks.payload_types import protobuf_class
 from ucam_faas.tasks.samples import NoSampleError, accepted_sample, protobuf
 from ucam_faas.tasks.task import Kind, Task
@@ -15,7 +15,7 @@ def check(task: Task, data: bytes) -> None:
     """Refuse data that the task would reject.
 
     Raises:
-        ConfigurationError: with the reason in the parser's own words: the reader has the data.
+        PayloadRejectedError: with the reason in the parser's own words: the reader has the data.
     """
     if task.kind is not Kind.MESSAGE or task.parse is None:
         return
@@ -84,13 +84,13 @@ def made_up(task: Task) -> bytes:
         ) from error
 
 
-def _refusal(task: Task, why: str) -> ConfigurationError:
+def _refusal(task: Task, why: str) -> PayloadRejectedError:
     hint = ""
     kind = protobuf_class(task.message_type)
     if kind is not None:
         example = shown(protobuf.sample(kind), task)
         hint = f" It takes JSON, such as {example}, or a message's binary form."
-    return ConfigurationError(
+    return PayloadRejectedError(
         f"The data was not sent. {task.name!r} takes {_wanted(task)}, and rejects it: {why}{hint}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,6 +62,16 @@ def shown(data: bytes, *, hidden: bool = False) -> PayloadView:
 
 
 _NOT_JSON: Any = object()
+
+
+def payload_json(data: bytes, *, reveal: bool) -> dict[str, Any]:
+    """Return a payload as fields of a JSON document: text, Base64, or its outline."""
+    if not reveal:
+        return {"outline": shown(data, hidden=True).text.splitlines()}
+    try:
+        return {"payload": data.decode()}
+    except UnicodeDecodeError:
+        return {"payload_base64": base64.b64encode(data).decode()}
 
 
 def _indented(value: Any, size: int) -> str:

@@ -61,7 +61,7 @@ class Destination:
             return self.publisher.publish(topic, data, attributes, ordering_key=ordering_key)
         except PublishError as error:
             hint = "" if "INVALID_ARGUMENT" in str(error) else f" {self.hint}"
-            raise PublishError(f"{error}.{hint}") from error
+            raise type(error)(f"{error}.{hint}") from error
 
 
 def find(

@@ -18,6 +18,8 @@ SECONDS = 10.0
 class QueueRequestError(UCAMFAASException):
     """The embedded Pub/Sub doesn't answer, or it is another one."""
 
+    error_code = "pubsub"
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:

@@ -30,6 +30,8 @@ SECONDS = 10.0
 class ScheduleRequestError(UCAMFAASException):
     """The scheduler refused a request, or did not answer."""
 
+    error_code = "scheduler"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
@@ -109,7 +111,8 @@ class Schedules:
             return _schedule(self._call(f"/{quote(name, safe='')}:{verb}", b"{}"))
         except _RefusedError as error:
             names = [schedule.name for schedule in self.list()]
-            raise ScheduleRequestError(f"{error}{_hint(name, names)}") from error
+            kind = ScheduleRequestError if name in names else NoScheduleError
+            raise kind(f"{error}{_hint(name, names)}") from error
 
     def _call(self, path: str, body: bytes | None = None) -> dict[str, Any]:
         path = f"/v1/{quote(self._parent)}{path}"
@@ -130,6 +133,12 @@ class Schedules:
         if refusal is not None:
             raise _RefusedError(refusal)
         return answer
+
+
+class NoScheduleError(ScheduleRequestError):
+    """There is no such schedule."""
+
+    error_code = "schedule-unknown"
 
 
 class _RefusedError(ScheduleRequestError):

@@ -13,6 +13,7 @@ import click
 from ucam_faas.cli import _serving_options as options
 from ucam_faas.cli._errors import reported
 from ucam_faas.cli._group import SuggestingGroup
+from ucam_faas.cli._output import json_option_for
 from ucam_faas.cli._source import HELP
 from ucam_faas.config import Settings
 from ucam_faas.dev.env_file import NAME, EnvFile
@@ -106,28 +107,29 @@ class _Group(SuggestingGroup):
 )
 @options.input_bucket
 @options.input_file
+@json_option_for("Print JSON, whatever the command is.")
 @click.version_option(package_name="ucam-faas", prog_name="ucam-faas")
 @click.pass_context
-def main(ctx: click.Context, /, **arguments: Any) -> None:
+def main(ctx: click.Context, /, *, json_only: bool, **arguments: Any) -> None:
     """Serve decorated Python functions as tasks on Google Cloud.
 
     Without a command it works like serve, or with --long-running like run.
     """
     ctx.obj = arguments
     if ctx.invoked_subcommand is None:
-        sys.exit(_without_a_verb(arguments))
+        sys.exit(_without_a_verb(arguments, json_only=json_only))
     if ctx.invoked_subcommand in _LOCAL:
         env_file = EnvFile(Path(NAME), os.environ)
         env_file.load()  # before the verb reads its options from variables
         ctx.meta[NAME] = env_file
 
 
-def _without_a_verb(arguments: dict[str, Any]) -> int:
+def _without_a_verb(arguments: dict[str, Any], *, json_only: bool) -> int:
     """Serve, or run a task once, as options and environment say; return the exit code."""
     if Settings.from_environ(long_running=arguments["long_running"]).long_running:
         from ucam_faas.cli.run import run_once
 
-        return run_once(arguments)
+        return run_once(arguments, json_only=json_only)
     from ucam_faas.cli.serve import serve
 
-    return serve(arguments)
+    return serve(arguments, json_only=json_only)

@@ -20,11 +20,12 @@ INTERRUPTED = 130
 CODES = {
     "usage": "The command line is wrong.",
     "encoding": "An argument, a variable or a file's name isn't UTF-8.",
+    "failed": "Another error; the message has it.",
     "interrupted": "Control-C was pressed.",
     "declined": "A question was answered with no.",
     "internal": "A bug; the traceback is on stderr.",
 }
-"""The codes of errors that aren't a UCAMFAASException, which has its own."""
+"""Codes beside those that classes of UCAMFAASException have."""
 _NO_TEXT = re.compile("[\udc80-\udcff]")
 """How Python reads a byte of an argument, a variable or a file's name that isn't UTF-8."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ucam_faas.cli._output import print_json
 from ucam_faas.exceptions import ConfigurationError
 
 
@@ -37,13 +38,24 @@ def check_folder(path: Path) -> None:
         )
 
 
-def settle(path: Path, text: str, *, check: bool, verb: str) -> None:
+def settle(path: Path, text: str, *, check: bool, verb: str, json_only: bool = False) -> None:
     """Write a file that is out of date; or only tell, and end with exit code 1.
+
+    Args:
+        path: of the file.
+        text: of it, as it should be.
+        check: don't write it.
+        verb: that writes it.
+        json_only: tell it as JSON.
 
     Raises:
         ConfigurationError: it cannot be read or written.
     """
-    if read(path) == text:
+    is_current = read(path) == text
+    if json_only and (is_current or check):
+        print_json({"file": str(path), "current": is_current, "written": False})
+        sys.exit(0 if is_current else 1)
+    if is_current:
         click.echo(f"{path} is up to date.")
         return
     if check:
@@ -57,4 +69,7 @@ def settle(path: Path, text: str, *, check: bool, verb: str) -> None:
         raise ConfigurationError(
             f"Cannot write {path}: {error.strerror}. Name another with --output."
         ) from error
-    click.echo(f"Wrote {path}.")
+    if json_only:
+        print_json({"file": str(path), "current": True, "written": True})
+    else:
+        click.echo(f"Wrote {path}.")

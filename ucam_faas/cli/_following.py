@@ -22,7 +22,7 @@ from ucam_faas.cli._errors import INTERRUPTED
 from ucam_faas.cli._job_texts import COLOURS, entry_text, note
 from ucam_faas.cli._messages import tell
 from ucam_faas.cli._output import print_error, print_json
-from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.exceptions import WaitTimeoutError
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Entry, Row
 from ucam_faas.jobs.states import WAITING, State
@@ -42,7 +42,7 @@ def follow(jobs: Jobs, job: Job[Any], *, timeout: timedelta | None, json_only: b
         json_only: print the job as JSON at its end, and nothing before.
 
     Raises:
-        UCAMFAASException: the job hasn't ended within the timeout, or it was deleted.
+        WaitTimeoutError: the job hasn't ended within the timeout, or it was deleted.
     """
     display = _Display(quiet=json_only)
     try:
@@ -75,7 +75,7 @@ def _end_of(jobs: Jobs, job: Job[Any], display: _Display, timeout: timedelta | N
             display.clear()
             waited = duration_text(timeout.total_seconds())
             goes_on = "" if row.state is State.PAUSED else ", and goes on"
-            raise UCAMFAASException(
+            raise WaitTimeoutError(
                 f"The job {job.id!r} is {row.state} after {waited}{goes_on}. To wait longer: "
                 f"ucam-faas jobs wait {job.id}"
             )

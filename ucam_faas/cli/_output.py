@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import IO, Any
 
 import click
@@ -57,6 +58,12 @@ def print_json(document: Any) -> None:
 def print_event(event: Any) -> None:
     """Print a document on one line, at once: of a stream, or of a server that has started."""
     _write(f"{_text(event)}\n")
+
+
+def print_ready(**fields: Any) -> None:
+    """Print that a server has started; it serves on if the reader is gone."""
+    with suppress(BrokenPipeError):
+        print_event({"event": "ready", **fields})
 
 
 def is_wanted(arguments: Sequence[str], context: click.Context | None = None) -> bool:

@@ -24,6 +24,7 @@ PATIENCE_SECONDS = 5.0
 """Without news for this long after publishing, we say where to look."""
 _TIMEOUT_SECONDS = 10.0
 _NO_NEWS = "No answer yet: the task still runs. Its log is in the output of `ucam-faas dev`."
+_ENDS = ("acknowledged", "dead_lettered")
 _SOONER = ", or when you press Enter in dev"
 
 
@@ -40,28 +41,42 @@ def check(destination: Destination) -> None:
         )
 
 
-def wait(destination: Destination, task: str, message_id: str) -> int:
-    """Print each attempt as it ends; return 0 when one is acknowledged, 1 after a dead letter.
+def wait(
+    destination: Destination, task: str, message_id: str, *, quiet: bool
+) -> list[dict[str, Any]]:
+    """Print each attempt as it ends, unless quiet; return their events, as the history has them.
 
     Raises:
-        ConfigurationError: `ucam-faas dev` has ended before.
+        UCAMFAASException: `ucam-faas dev` has ended before.
     """
+    steps = []
     for step in _steps(destination, task, message_id):
-        match step["event"]:
-            case "failed":
-                delay = step["retry_seconds"]
-                then = "" if delay is None else f"; the next one is in {delay:.3g} s{_SOONER}"
-                why = step["status"]
-                why = f"HTTP status {why}" if isinstance(why, int) else why
-                say(f"Attempt {step['attempt']} failed ({why}){then}.", "yellow")
-            case "acknowledged":
-                say(f"Handled by {task}, attempt {step['attempt']}.", "green")
-                return 0
-            case "dead_lettered":
-                letter = f"message {step['message_id']} of {step['topic']}"
-                say(f"Given up by {task}: it is a dead letter now, {letter}.", "red")
-                return 1
-    raise AssertionError("a message ends in one of the two ways")
+        steps.append(step)
+        if not quiet:
+            _tell(step, task)
+        if step["event"] in _ENDS:
+            break
+    return steps
+
+
+def is_handled(steps: list[dict[str, Any]]) -> bool:
+    """Return True if a message's task has handled it, and False if it is a dead letter."""
+    return bool(steps[-1]["event"] == "acknowledged")
+
+
+def _tell(step: dict[str, Any], task: str) -> None:
+    match step["event"]:
+        case "failed":
+            delay = step["retry_seconds"]
+            then = "" if delay is None else f"; the next one is in {delay:.3g} s{_SOONER}"
+            why = step["status"]
+            why = f"HTTP status {why}" if isinstance(why, int) else why
+            say(f"Attempt {step['attempt']} failed ({why}){then}.", "yellow")
+        case "acknowledged":
+            say(f"Handled by {task}, attempt {step['attempt']}.", "green")
+        case "dead_lettered":
+            letter = f"message {step['message_id']} of {step['topic']}"
+            say(f"Given up by {task}: it is a dead letter now, {letter}.", "red")
 
 
 def _steps(destination: Destination, task: str, message_id: str) -> Iterator[dict[str, Any]]:

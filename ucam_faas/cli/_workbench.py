@@ -21,7 +21,7 @@ from ucam_faas.config import Settings
 from ucam_faas.dead_letters.book_lock import BookBusyError
 from ucam_faas.dead_letters.opening import open_workbench
 from ucam_faas.dead_letters.workbench import Workbench
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import AmbiguousIdError, ConfigurationError
 from ucam_faas.sending.sender import sender
 
 PATIENCE_SECONDS = 20.0
@@ -29,6 +29,12 @@ PATIENCE_SECONDS = 20.0
 LOOK_SECONDS = 0.1
 WorkT = TypeVar("WorkT")
 _Verb = Callable[..., None]
+
+
+class NoLetterError(ConfigurationError):
+    """No dead letter has the id."""
+
+    error_code = "letter-unknown"
 
 
 class Bench:
@@ -92,7 +98,8 @@ class Bench:
         """Return the id of the letter that an id names: the letter's, its message's, its job's.
 
         Raises:
-            ConfigurationError: there is none, or there are several.
+            NoLetterError: there is none.
+            AmbiguousIdError: there are several.
         """
         ids = self.workbench.find(text)
         if not ids and self.mirror():
@@ -100,14 +107,12 @@ class Bench:
         if text in ids:
             return text
         if not ids:
-            raise ConfigurationError(
+            raise NoLetterError(
                 f"No dead letter has the id {text!r}. `ucam-faas dlq list --each` lists them, and "
                 "--state any also those that were dealt with."
             )
         if len(ids) > 1:
-            raise ConfigurationError(
-                f"Several dead letters have the id {text!r}: {', '.join(ids)}."
-            )
+            raise AmbiguousIdError(f"Several dead letters have the id {text!r}: {', '.join(ids)}.")
         return ids[0]
 
 

@@ -10,6 +10,7 @@ import click
 from ucam_faas import project as projects
 from ucam_faas.cli import _files
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._output import json_option_for, print_json
 from ucam_faas.cli._source import source_parameters
 from ucam_faas.deploy import asyncapi, plan as plans
 
@@ -24,8 +25,11 @@ from ucam_faas.deploy import asyncapi, plan as plans
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit with 1 if the file is out of date."
 )
+@json_option_for("Print JSON alone: with --output, whether the file was written.")
 @source_parameters
-def command(source: str | None, stage: str | None, output: Path | None, check: bool) -> None:
+def command(
+    source: str | None, stage: str | None, output: Path | None, check: bool, json_only: bool
+) -> None:
     """Describe the topics of SOURCE's tasks and their messages as AsyncAPI 3 in JSON.
 
     Title and version are those of [project] in pyproject.toml.
@@ -36,11 +40,11 @@ def command(source: str | None, stage: str | None, output: Path | None, check: b
         _files.check_folder(output)
     plan = plans.read(Path.cwd(), source=source, stage=stage)
     document = asyncapi.document(plan, _info(Path.cwd()))
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        print_json(document)
     else:
-        _files.settle(output, text, check=check, verb="asyncapi")
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        _files.settle(output, text, check=check, verb="asyncapi", json_only=json_only)
 
 
 def _info(start: Path) -> dict[str, str]:

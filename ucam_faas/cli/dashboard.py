@@ -13,6 +13,7 @@ from ucam_faas._optional import check
 from ucam_faas.cli import _source
 from ucam_faas.cli._backends import Elsewhere, on_cloud_run
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._output import json_option_for, print_ready
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.local_state import DASHBOARD_PORTS
 from ucam_faas.net import sockets
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Offer actions, which a `ucam-faas dev` allows anyway: retry, replay, pause, send.",
 )
+@json_option_for("Print a line of JSON when the port is open; the log goes to stderr.")
 @_source.sources_parameters
 def command(
     *,
@@ -57,6 +59,7 @@ def command(
     location: str | None,
     allow_writes: bool,
     sources: tuple[str, ...],
+    json_only: bool,
 ) -> None:
     """Show tasks, messages, jobs and dead letters in a browser.
 
@@ -88,11 +91,11 @@ def command(
         connect = lambda: backends  # noqa: E731
     of_google = (".run.app",) if on_cloud_run() else ()
     names = frozenset({security.own_name(), *of_google, *(name.lower() for name in allowed)})
-    listener = _listener(host, port)
+    listener = _listener(host, port, json_only=json_only)
     server.run(app.make_app(connect, allowed=names, who=people.person_of), listener)
 
 
-def _listener(host: str, port: int | None) -> socket.socket:
+def _listener(host: str, port: int | None, *, json_only: bool) -> socket.socket:
     """Return the socket of an address, and say which it is."""
     advice = "Choose another port with --port; 0 takes any free one."
     if port is None:
@@ -100,7 +103,11 @@ def _listener(host: str, port: int | None) -> socket.socket:
     else:
         listener = sockets.bind(host, port, advice)
     taken = listener.getsockname()[1]
-    click.echo(f"Dashboard on http://{f'[{host}]' if ':' in host else host}:{taken}")
+    listener.listen()  # connections wait until the pages are served
+    url = f"http://{f'[{host}]' if ':' in host else host}:{taken}"
+    click.echo(f"Dashboard on {url}")
+    if json_only:
+        print_ready(url=url)
     if port is None and taken != DASHBOARD_PORTS[0]:
         click.echo(f"Port {DASHBOARD_PORTS[0]} is taken, so it is on {taken}.", err=True)
     if not is_this_machine(host) and not on_cloud_run():

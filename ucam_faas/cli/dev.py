@@ -11,6 +11,7 @@ import click
 
 from ucam_faas._optional import check_local
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._output import json_option_for, print_event
 from ucam_faas.cli._source import decide, sources_parameters
 from ucam_faas.config import LOCAL_PROJECT
 from ucam_faas.dev.env_file import NAME
@@ -66,6 +67,7 @@ from ucam_faas.local_state import DASHBOARD_PORTS, DEFAULT_PUBSUB_PORT, FOLDER
     help="Megabytes that the history may take; 0: no history.",
 )
 @click.option("--reset", is_flag=True, help="Delete the saved state first.")
+@json_option_for("Print a line of JSON for each event; the rest goes to stderr.")
 @sources_parameters
 def command(
     *,
@@ -82,6 +84,7 @@ def command(
     history_days: float,
     history_mb: float,
     reset: bool,
+    json_only: bool,
 ) -> None:
     """Serve the tasks of SOURCE with an embedded Pub/Sub and Cloud Scheduler.
 
@@ -114,7 +117,7 @@ def command(
         history_mb=history_mb,
         env_file=click.get_current_context().meta[NAME],
     )
-    sys.exit(asyncio.run(run(options)))
+    sys.exit(asyncio.run(run(options, print_event if json_only else None)))
 
 
 def _external(pubsub: str | None, project: str | None) -> str | None:

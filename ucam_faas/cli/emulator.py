@@ -10,6 +10,7 @@ import click
 
 from ucam_faas._optional import check_local
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._output import json_option_for, print_ready
 from ucam_faas.exceptions import ConfigurationError
 
 DEFAULT_STATE = Path(".ucam-faas")
@@ -38,6 +39,7 @@ DEFAULT_STATE = Path(".ucam-faas")
     help="JSON file with schemas, topics, subscriptions, jobs and queues to start with.",
 )
 @click.option("--allow-remote-push", is_flag=True, help="Push to other machines, too.")
+@json_option_for("Print a line of JSON when the port is open.")
 def command(
     *,
     host: str,
@@ -48,6 +50,7 @@ def command(
     reset: bool,
     seed: Path | None,
     allow_remote_push: bool,
+    json_only: bool,
 ) -> None:
     """Run Pub/Sub, Cloud Scheduler and Cloud Tasks on this machine, for Google's own clients.
 
@@ -72,10 +75,10 @@ def command(
         state=folder,
         allow_remote_push=allow_remote_push,
     )
-    asyncio.run(_run(options, seed))
+    asyncio.run(_run(options, seed, json_only=json_only))
 
 
-async def _run(options: object, seed: Path | None) -> None:
+async def _run(options: object, seed: Path | None, *, json_only: bool) -> None:
     from ucam_faas.emulator.emulator import Emulator
 
     stop = asyncio.Event()
@@ -89,5 +92,7 @@ async def _run(options: object, seed: Path | None) -> None:
             await sow(emulator, seed)
         host = emulator.options.host
         address = f"{f'[{host}]' if ':' in host else host}:{emulator.port}"
+        if json_only:
+            print_ready(pubsub=address)
         click.echo(f"ucam-faas emulator ready on {address} (Pub/Sub, Cloud Scheduler, Cloud Tasks)")
         await stop.wait()

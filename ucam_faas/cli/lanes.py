@@ -25,6 +25,12 @@ _task = click.argument("task")
 _lane = click.argument("lane", type=LANE, default=DEFAULT_LANE)
 
 
+class NoLaneError(ConfigurationError):
+    """The task has no such lane."""
+
+    error_code = "lane-unknown"
+
+
 @click.group("lanes", cls=SuggestingGroup, invoke_without_command=True)
 @json_option
 @click.pass_context
@@ -80,7 +86,8 @@ def _columns(lane: Lane, now: float) -> tuple[str, ...]:
 @command.command("pause")
 @_task
 @_lane
-def pause(*, task: str, lane: str) -> None:
+@json_option
+def pause(*, task: str, lane: str, json_only: bool) -> None:
     """Let no job of TASK in LANE start.
 
     Jobs that run go on, and all others wait. Without LANE it is `default`. Processes notice within
@@ -89,7 +96,10 @@ def pause(*, task: str, lane: str) -> None:
     is_known = _check(task, lane)
     jobs = _job_store.find()
     done = lanes.pause(jobs, task, lane)
-    say(f"The lane {lane} of {task} is paused{'' if done else ' already'}.")
+    if json_only:
+        print_json({"task": task, "lane": lane, "paused": True, "changed": done})
+    else:
+        say(f"The lane {lane} of {task} is paused{'' if done else ' already'}.")
     if not is_known:
         note(
             f"{task} isn't a task of this directory. If the name is wrong: ucam-faas lanes resume "
@@ -100,14 +110,20 @@ def pause(*, task: str, lane: str) -> None:
 @command.command("resume")
 @_task
 @_lane
-def resume(*, task: str, lane: str) -> None:
+@json_option
+def resume(*, task: str, lane: str, json_only: bool) -> None:
     """Let the jobs of TASK in LANE start again, and wake those that wait, the oldest first."""
     jobs = _job_store.find()
     number = lanes.resume(jobs, task, lane)
-    if number is None:
+    if json_only:
+        changed, woken = number is not None, number or 0
+        print_json(
+            {"task": task, "lane": lane, "paused": False, "changed": changed, "woken": woken}
+        )
+    elif number is None:
         say(f"The lane {lane} of {task} isn't paused.", "yellow")
-        return
-    say(f"The lane {lane} of {task} goes on: {number} job{'s' * (number != 1)} woken.")
+    else:
+        say(f"The lane {lane} of {task} goes on: {number} job{'s' * (number != 1)} woken.")
 
 
 def _check(task: str, lane: str) -> bool:
@@ -128,7 +144,5 @@ def _check(task: str, lane: str) -> bool:
             f"{task!r} has no lanes=, so it can't be paused. Give it lanes=1, or lanes of its own."
         )
     if lane not in loaded.lane_names:
-        raise ConfigurationError(
-            f"{task!r} has no lane {lane!r}. It has {', '.join(loaded.lane_names)}."
-        )
+        raise NoLaneError(f"{task!r} has no lane {lane!r}. It has {', '.join(loaded.lane_names)}.")
     return True

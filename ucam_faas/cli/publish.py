@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from functools import partial
 from typing import IO
 
@@ -13,8 +12,10 @@ import click
 from ucam_faas.actions import message_data, publishing
 from ucam_faas.cli import _local_cloud, _message_data, _source, _waiting
 from ucam_faas.cli._group import Verb
-from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._messages import note
+from ucam_faas.cli._output import json_option
 from ucam_faas.cli._parameters import pairs
+from ucam_faas.cli._publish_report import Report
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError
@@ -54,6 +55,7 @@ from ucam_faas.tasks.task import Task
 )
 @click.option("--project", help="Project of the topic. [GOOGLE_CLOUD_PROJECT]")
 @click.option("--google", is_flag=True, help="Publish to Google's Pub/Sub, not to a local one.")
+@json_option
 @source_parameters
 def command(
     *,
@@ -69,6 +71,7 @@ def command(
     source: str | None,
     project: str | None,
     google: bool,
+    json_only: bool,
 ) -> None:
     """Send DATA to TASK as a message, after checking that the task accepts it.
 
@@ -93,22 +96,26 @@ def command(
     attributes = _checked(loaded, payload, attributes, ordering_key)
     topic = topic or _topic_of(loaded, attributes, wait=wait)
     check_topic(topic)
+    report = Report(loaded, payload, attributes, ordering_key, quiet=json_only)
     if sample or dry_run:
-        click.echo(f"Data: {message_data.shown(payload, loaded)}")
+        report.show_data()
     find = partial(
         publishing.find, settings, project, cloud, google=google, elsewhere=_local_cloud.elsewhere
     )
     if dry_run:
-        say(_unpublished(topic, find))
+        report.unpublished(topic, find)
         return
     destination = find()
     topic = destination.full_name(topic)
     if wait:
         _waiting.check(destination)
     message_id = destination.publish(topic, payload, attributes, ordering_key)
-    say(f"Published message {message_id} to {topic} ({destination.name}).")
+    report.published(message_id, topic, destination.name)
     if wait and loaded is not None:
-        sys.exit(_waiting.wait(destination, loaded.name, message_id))
+        steps = _waiting.wait(destination, loaded.name, message_id, quiet=json_only)
+        report.handled(steps)
+        sys.exit(0 if _waiting.is_handled(steps) else 1)
+    report.end()
 
 
 def _check_usage(
@@ -164,13 +171,3 @@ def _topic_of(task: Task | None, attributes: dict[str, str], *, wait: bool) -> s
             )
         note(f"Note: {text}")
     return trigger.topic
-
-
-def _unpublished(topic: str, find: Callable[[], publishing.Destination]) -> str:
-    """Return what a dry run says: where the message would go, or why it can't."""
-    try:
-        destination = find()
-    except ConfigurationError as error:
-        return f"Nothing was published to {topic}: this is a dry run. {error}"
-    name = f"{destination.full_name(topic)} ({destination.name})"
-    return f"Nothing was published to {name}: this is a dry run."

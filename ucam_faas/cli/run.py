@@ -10,6 +10,7 @@ import click
 
 from ucam_faas.cli import _serving_options as options, _source
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._output import json_option_for, print_json
 from ucam_faas.cli._start import start
 from ucam_faas.exceptions import ConfigurationError
 
@@ -19,8 +20,9 @@ from ucam_faas.exceptions import ConfigurationError
 @options.input_file
 @options.input_bucket
 @options.debug
+@json_option_for("Print the execution as JSON; the log goes to stderr.")
 @_source.source_parameters
-def command(task: str | None, source: str | None, **arguments: Any) -> None:
+def command(task: str | None, source: str | None, json_only: bool, **arguments: Any) -> None:
     """Run TASK once and exit, as a Cloud Run job does.
 
     Without TASK, run the task of FUNCTION_TARGET, or the only task of SOURCE. The exit code is 0 if
@@ -28,10 +30,11 @@ def command(task: str | None, source: str | None, **arguments: Any) -> None:
     """
     if task and source is None and _source.is_source(task):
         task, source = None, task
-    sys.exit(run_once(options.merged(target=task, source=source, **arguments, long_running=True)))
+    merged = options.merged(target=task, source=source, **arguments, long_running=True)
+    sys.exit(run_once(merged, json_only=json_only))
 
 
-def run_once(arguments: Mapping[str, Any]) -> int:
+def run_once(arguments: Mapping[str, Any], *, json_only: bool) -> int:
     """Run a task as options and environment say; return the exit code.
 
     Raises:
@@ -43,6 +46,21 @@ def run_once(arguments: Mapping[str, Any]) -> int:
         raise ConfigurationError(
             f"Only one task can run. Name one of {names}: `ucam-faas run TASK`, or --target."
         )
+    from ucam_faas.execution.log_lines import info_fields
+    from ucam_faas.outcomes import name
     from ucam_faas.serving import run_once
 
-    return run_once.run(started.tasks[0], started.runtime)
+    task = started.tasks[0]
+    conclusion, exit_code = run_once.run(task, started.runtime)
+    if json_only:
+        print_json(
+            {
+                "task": task.name,
+                "outcome": name(conclusion.outcome),
+                "reason": conclusion.outcome.reason,
+                "exit_code": exit_code,
+                "result": (conclusion.info.model_extra or {}).get("result"),
+                **info_fields(conclusion.info, payloads=False),
+            }
+        )
+    return exit_code

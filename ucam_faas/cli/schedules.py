@@ -40,28 +40,40 @@ def command(ctx: click.Context, /, *, json_only: bool, **where: Any) -> None:
 @command.command()
 @click.argument("name")
 @click.pass_obj
-def run(where: dict[str, Any], name: str) -> None:
+@json_option
+def run(where: dict[str, Any], name: str, *, json_only: bool) -> None:
     """Run the schedule NAME now."""
-    _find(**where).run(name)
-    click.echo(f"{name} was run.")
+    schedule = _find(**where).run(name)
+    if json_only:
+        print_json(schedule.as_json())
+    else:
+        click.echo(f"{name} was run.")
 
 
 @command.command()
 @click.argument("name")
 @click.pass_obj
-def pause(where: dict[str, Any], name: str) -> None:
+@json_option
+def pause(where: dict[str, Any], name: str, *, json_only: bool) -> None:
     """Pause the schedule NAME."""
-    _find(**where).pause(name)
-    click.echo(f"{name} is paused.")
+    schedule = _find(**where).pause(name)
+    if json_only:
+        print_json(schedule.as_json())
+    else:
+        click.echo(f"{name} is paused.")
 
 
 @command.command()
 @click.argument("name")
 @click.pass_obj
-def resume(where: dict[str, Any], name: str) -> None:
+@json_option
+def resume(where: dict[str, Any], name: str, *, json_only: bool) -> None:
     """Resume the schedule NAME."""
     schedule = _find(**where).resume(name)
-    click.echo(f"{name} runs next: {_local(schedule.next_run)}")
+    if json_only:
+        print_json(schedule.as_json())
+    else:
+        click.echo(f"{name} runs next: {_local(schedule.next_run)}")
 
 
 def _find(*, project: str | None, location: str | None, google: bool) -> Schedules:

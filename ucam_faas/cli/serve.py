@@ -12,6 +12,7 @@ import click
 
 from ucam_faas.cli import _serving_options as options, _source
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._output import json_option_for, print_ready
 from ucam_faas.cli._start import start
 from ucam_faas.config import Settings
 from ucam_faas.logs import setup
@@ -25,13 +26,14 @@ logger = logging.getLogger("ucam_faas")
 @options.host
 @options.port
 @options.debug
+@json_option_for("Print a line of JSON when the port is open; the log goes to stderr.")
 @_source.source_parameters
-def command(**arguments: Any) -> None:
+def command(*, json_only: bool, **arguments: Any) -> None:
     """Serve the tasks of SOURCE over HTTP, as `ucam-faas` without a command does."""
-    sys.exit(serve(options.merged(**arguments, long_running=False)))
+    sys.exit(serve(options.merged(**arguments, long_running=False), json_only=json_only))
 
 
-def serve(arguments: Mapping[str, Any]) -> int:
+def serve(arguments: Mapping[str, Any], *, json_only: bool) -> int:
     """Serve as options and environment say; return the exit code."""
     started = start(arguments)
     from ucam_faas.serving import server
@@ -48,14 +50,19 @@ def serve(arguments: Mapping[str, Any]) -> int:
 
     class Announcer(Observer):
         def opened(self) -> None:
-            _announce(tasks, left_out, settings, port)
+            _announce(tasks, left_out, settings, port, json_only=json_only)
 
     server.run(App(tasks, started.runtime, Announcer()), listener)
     return 0
 
 
 def _announce(
-    tasks: Sequence[Task], left_out: Sequence[str], settings: Settings, port: int
+    tasks: Sequence[Task],
+    left_out: Sequence[str],
+    settings: Settings,
+    port: int,
+    *,
+    json_only: bool,
 ) -> None:
     """Show the tasks, those of batches that are left out, and a command that sends a message."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
@@ -63,6 +70,8 @@ def _announce(
     fields = {"url": url, "tasks": [task.name for task in tasks]}
     if left_out:
         fields["not_served"] = left_out
+    if json_only:
+        print_ready(url=url, tasks=fields["tasks"], not_served=left_out)
     if setup.is_console(settings):
         click.echo(f"Serving {len(tasks)} task{'s' * (len(tasks) != 1)} on {url}\n")
         width = max(len(task.name) for task in tasks)

@@ -17,6 +17,8 @@ TRIES = 3
 class BookBusyError(ConfigurationError):
     """Another process, or another thread, holds the book's letters."""
 
+    error_code = "busy"
+
     def __init__(self) -> None:
         super().__init__(
             "These dead letters are being copied, replayed or purged now. Try again after that; a "

@@ -29,6 +29,8 @@ _BROKEN = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 class BookError(ConfigurationError):
     """The book of dead letters can't be used; the message says what to do."""
 
+    error_code = "letters"
+
 
 class Database:
     """Opens the file when it is needed, and makes it readable for its owner alone.

@@ -5,11 +5,10 @@ Payloads and the values of attributes are personal data: they are shown where th
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ucam_faas.actions.payloads import shown
+from ucam_faas.actions.payloads import payload_json
 from ucam_faas.dead_letters.groups import Group
 from ucam_faas.dead_letters.journal import Entry
 from ucam_faas.dead_letters.letters import Content, Letter
@@ -70,16 +69,6 @@ def letter_json(letter: Letter, *, data: Content | None = None, reveal: bool = F
         document["attributes"] = attributes_json(data.attributes, reveal=reveal)
         document |= payload_json(data.data, reveal=reveal)
     return document
-
-
-def payload_json(data: bytes, *, reveal: bool) -> dict[str, Any]:
-    """Return a payload as fields of a JSON document: text, Base64, or its outline."""
-    if not reveal:
-        return {"outline": shown(data, hidden=True).text.splitlines()}
-    try:
-        return {"payload": data.decode()}
-    except UnicodeDecodeError:
-        return {"payload_base64": base64.b64encode(data).decode()}
 
 
 def attributes_json(attributes: Mapping[str, str], *, reveal: bool) -> dict[str, Any]:

@@ -40,9 +40,13 @@ class ParserError(UCAMFAASCouldNotLoadTarget):
 class UnknownTaskError(ParserError):
     """The sources hold no task of the name."""
 
+    error_code = "target-unknown"
+
 
 class NotSentError(UCAMFAASException):
     """The task's rules, the store or Pub/Sub refused a job."""
+
+    error_code = "not-sent"
 
 
 class NotFormedError(UCAMFAASException):

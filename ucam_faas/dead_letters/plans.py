@@ -141,6 +141,8 @@ class Others(NamedTuple):
 class NoPlanError(ConfigurationError):
     """There is no plan of this id."""
 
+    error_code = "plan-unknown"
+
 
 def plans(book: Book, *, id: str | None = None, limit: int = 50) -> list[Plan]:
     """Return plans, the latest first.

@@ -29,6 +29,8 @@ SMALL_BYTES, LARGE_BYTES = 4_000_000, 16_000_000
 class SourceError(UCAMFAASException):
     """Pub/Sub refused a request, or didn't answer."""
 
+    error_code = "pubsub"
+
     def __init__(self, text: str, *, status: int = 0) -> None:
         super().__init__(text)
         self.status = status

@@ -95,6 +95,8 @@ Result = Sent | Refused | Unknown
 class NoTargetError(UCAMFAASException):
     """A letter can't be sent to its task alone; the text says why."""
 
+    error_code = "no-receiver"
+
 
 class Targets(Protocol):
     """Sends letters again."""

@@ -21,7 +21,7 @@ from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.emulator.push import request as push_request
 from ucam_faas.emulator.push.pusher import ACKNOWLEDGED
-from ucam_faas.exceptions import ConfigurationError, PublishError, UCAMFAASException
+from ucam_faas.exceptions import PublishError, PubsubError, UCAMFAASException
 from ucam_faas.gcp.limits import MAX_RETENTION_SECONDS
 from ucam_faas.net import emulator_address
 from ucam_faas.publishing.google import GooglePublisher
@@ -57,7 +57,7 @@ async def check(host: str) -> None:
     except (OSError, EOFError, OverflowError, ValueError) as error:
         number = getattr(error, "errno", None) or 0
         why = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or "no answer"
-        raise ConfigurationError(
+        raise PubsubError(
             f"PUBSUB_EMULATOR_HOST is {host}, and nothing answers there ({why}). Start that "
             f"emulator, or use the embedded one: {_CURE}"
         ) from error
@@ -97,7 +97,7 @@ class ExternalPubsub:
             self._publisher: Any = pubsub.PublisherClient()
             self._subscriber: Any = pubsub.SubscriberClient()
         except Exception as error:  # Google's libraries for authentication share no base with it
-            raise UCAMFAASException(f"Pub/Sub cannot be used: {error}") from error
+            raise PubsubError(f"Pub/Sub cannot be used: {error}") from error
         self._publishing = ThreadPoolExecutor(1, thread_name_prefix="ucam-faas-publish")
         self._pulling: dict[str, Future[Any]] = {}
         self._closing = False
@@ -192,7 +192,7 @@ class ExternalPubsub:
         except self._exceptions.AlreadyExists:
             return
         except self._exceptions.GoogleAPIError as error:
-            raise UCAMFAASException(
+            raise PubsubError(
                 f"Pub/Sub did not create the {what}: {error}. {self._cure}"
             ) from error
         self._observer.made(what)

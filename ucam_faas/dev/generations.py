@@ -34,6 +34,8 @@ class NotLoadedError(UCAMFAASException):
         fatal: no change of a file cures it: the command line or the environment is wrong.
     """
 
+    error_code = "source-not-loaded"
+
     def __init__(self, message: str, folders: Sequence[str] = (), *, fatal: bool = False) -> None:
         super().__init__(message)
         self.folders = list(folders)

@@ -125,7 +125,7 @@ class JobNews:
         self._delivered.discard(key)
         self._events.put(lambda: self._late.discard(key))
         text = f"job {message.attributes[JOB_ATTRIBUTE]} could not start ({fields['status']}){when}"
-        self._stream.line("retry", key.task, text, "jobs", key.task, key.id)
+        self._stream.line("retry", key.task, text, "jobs", key.task, key.id, job=key.id)
 
     def _tell_start(self, key: Key) -> None:
         """Show the start of a job that was woken: now if it can start, else when it is claimed.
@@ -223,7 +223,8 @@ class JobNews:
             self._stream.line("delayed", "", "more jobs wait: ucam-faas jobs list")
 
     def _show(self, what: str, key: Key, text: str) -> None:
-        self._stream.line(what, key.task, f"job {key.id}, {text}", "jobs", key.task, key.id)
+        page = "jobs", key.task, key.id
+        self._stream.line(what, key.task, f"job {key.id}, {text}", *page, job=key.id)
 
     def _key(self, subscription: str, message: Message) -> Key:
         return Key(self._app, _task(subscription), message.attributes[JOB_ATTRIBUTE])

@@ -31,7 +31,7 @@ from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.dev.options import DevOptions, environment_of, reachable
 from ucam_faas.dev.provisioning import Provisioning
 from ucam_faas.dev.recorded import Recorded
-from ucam_faas.dev.stream import Stream
+from ucam_faas.dev.stream import Emit, Stream
 from ucam_faas.dev.sweeping import sweeping
 from ucam_faas.emulator.emulator import PORT_ADVICE, Emulator, Options, listen, reset
 from ucam_faas.emulator.errors import RpcError
@@ -54,12 +54,13 @@ HANG_SECONDS = 1.0
 class Session:
     """A local cloud, and the tasks in it."""
 
-    def __init__(self, options: DevOptions) -> None:
+    def __init__(self, options: DevOptions, emit: Emit | None) -> None:
         self._options = options
         self._stream = Stream(
             click.echo,
             colours=takes_escapes(sys.stdout),
             columns=lambda: of_terminal(sys.stdout.fileno()) if sys.stdout.isatty() else None,
+            emit=emit,
         )
         self._history = History()
         self._observer = SessionObserver(self._stream, self._history)
@@ -357,7 +358,9 @@ class Session:
         except (RpcError, UCAMFAASException) as error:
             self._stream.line("error", "", str(error))
         seconds = asyncio.get_running_loop().time() - started
-        self._stream.line("reload", "", f"{describe(changed)} after {seconds:.2f} s")
+        tasks = [plan.name for plan in generation.plans]
+        text = f"{describe(changed)} after {seconds:.2f} s"
+        self._stream.line("reload", "", text, tasks=tasks, down=sorted(generation.down))
         if [_shown(plan) for plan in last.plans] != [_shown(plan) for plan in generation.plans]:
             click.echo()
             self._table(generation.plans)
@@ -389,16 +392,24 @@ class Session:
         enter = " Press Enter to retry waiting messages." if has_keyboard() else ""
         self._stream.say(f"Saved files are served at once.{enter} Control-C ends.")
         click.echo()
+        self._stream.event(
+            "ready", url=url, **place, scheduler=cloud.scheduler, dashboard=cloud.dashboard or None,
+            tasks=[plan.name for plan in plans], down=sorted(generation.down),
+        )  # fmt: skip
 
 
-async def run(options: DevOptions) -> int:
+async def run(options: DevOptions, emit: Emit | None = None) -> int:
     """Run a session; return the exit code.
+
+    Args:
+        options: of the command line.
+        emit: takes each event as a JSON object; None: nothing does.
 
     Raises:
         UCAMFAASException: it cannot start.
     """
     try:
-        return await Session(options).run()
+        return await Session(options, emit).run()
     except RpcError as error:
         raise UCAMFAASException(str(error)) from error
 

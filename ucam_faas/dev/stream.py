@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import click
 
@@ -37,6 +38,8 @@ _COLOURS = {
 COLUMNS = 100
 """The width without a terminal."""
 _QUOTED_BYTES = 2000
+_T = TypeVar("_T")
+Emit = Callable[[dict[str, Any]], None]
 
 
 class Stream:
@@ -46,6 +49,7 @@ class Stream:
         write: takes a line without its end.
         colours: use ANSI escapes.
         columns: returns how many columns there are now; None: lines are not folded.
+        emit: takes each event as a JSON object, also those that no line shows; None: nothing does.
     """
 
     def __init__(
@@ -54,15 +58,18 @@ class Stream:
         *,
         colours: bool,
         columns: Callable[[], int | None] = lambda: None,
+        emit: Emit | None = None,
     ) -> None:
         self.links = ""
         """URL of a dashboard, which the events of lines link to; none: they don't."""
         self._write = write
         self._colours = colours
         self._columns = columns
+        self._emit = emit
         self._logged: set[str] = set()
         self._dead_letters: set[str] = set()
         self._quoted: set[int] = set()
+        self._is_broken = False
 
     def follow(self, plans: Sequence[TaskNeeds], *, suffix: str, logged: bool) -> None:
         """Show the messages of these tasks from now on.
@@ -76,15 +83,32 @@ class Stream:
         topics = [plan.dead_letter_topic for plan in plans]
         self._dead_letters = {_short(topic) for topic in topics if topic}
 
-    def line(self, what: str, about: str, text: str, *page: str) -> None:
-        """Show one event.
+    def event(self, what: str, **fields: Any) -> None:
+        """Emit an event that no line shows.
 
         Args:
             what: happened.
-            about: which task, or topic.
+            fields: of the JSON object.
+        """
+        if self._emit is None:
+            return
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._until_broken(self._emit, {"event": what, "time": time, **fields})
+
+    def line(self, what: str, about: str, text: str, *page: str, **fields: Any) -> None:
+        """Show one event, and emit it.
+
+        Args:
+            what: happened.
+            about: which task.
             text: the rest; further lines are indented.
             page: the parts of its path in the dashboard.
+            fields: more of the JSON object.
         """
+        self.event(what, **({"task": about} if about else {}), **fields, text=text)
+        self._draw(what, about, text, *page)
+
+    def _draw(self, what: str, about: str, text: str, *page: str) -> None:
         time = datetime.now().strftime("%H:%M:%S.%f")[:-3]
         about = f"{printable(about)}  " if about else ""
         first, *more = text.split("\n")
@@ -126,20 +150,25 @@ class Stream:
             return  # shown as a dead letter already
         key = f", key {printable(message.key)}" if message.key else ""
         text = f"message {message.number}, {_size(len(message.data))}{key}"
-        self.line("published", short, text, *_page(message))
+        fields = {"bytes": len(message.data), "ordering_key": message.key}
+        self.event("published", topic=short, message_id=str(message.number), **fields)
+        self._draw("published", short, text, *_page(message))
 
     def delivered(self, subscription: str, message: Message, attempt: int) -> None:
         """Show the beginning of a delivery."""
+        short = _short(subscription)
+        self.event("delivered", **_delivery(short, message, attempt))
         text = f"message {message.number}, attempt {attempt}"
-        self.line("delivered", _short(subscription), text, *_page(message))
+        self._draw("delivered", short, text, *_page(message))
 
     def acknowledged(self, subscription: str, message: Message, attempt: int) -> None:
         """Show the success of a delivery, unless the tasks' log does."""
         self._quoted.discard(message.number)
         short = _short(subscription)
+        self.event("done", **_delivery(short, message, attempt))
         if short not in self._logged:
             text = f"message {message.number}, attempt {attempt}"
-            self.line("done", short, text, *_page(message))
+            self._draw("done", short, text, *_page(message))
 
     def failed(
         self,
@@ -152,27 +181,35 @@ class Stream:
     ) -> None:
         """Show the failure of a delivery, as far as the tasks' log doesn't, and its message."""
         short = _short(subscription)
+        fields = {"status": status, "retry_seconds": retry_seconds}
+        self.event("retry", **_delivery(short, message, attempt), **fields)
         logged = short in self._logged and isinstance(status, int)
         if not (logged and retry_seconds is None):
             why = f"answered {status}" if isinstance(status, int) else printable(status)
             why = "" if logged else f" ({why})"
             when = "given up" if retry_seconds is None else f"again in {retry_seconds:.3g} s"
             text = f"message {message.number}, attempt {attempt} failed{why}, {when}"
-            self.line("retry", short, text, *_page(message))
+            self._draw("retry", short, text, *_page(message))
         self._quote(message)
 
     def dead_lettered(
         self, subscription: str, message: Message, topic: str, letter: Message
     ) -> None:
         """Show a message that is now a dead letter."""
-        text = f"message {message.number} is now message {letter.number} of {_short(topic)}"
-        self.line("dead", _short(subscription), text, *_page(message))
+        short, letters = _short(subscription), _short(topic)
+        fields = {"dead_letter_topic": letters, "dead_letter_id": str(letter.number)}
+        message_id = str(message.number)
+        self.event("dead", subscription=short, message_id=message_id, **fields)
+        text = f"message {message_id} is now message {letter.number} of {letters}"
+        self._draw("dead", short, text, *_page(message))
         self._quote(message)
         self._quoted.discard(message.number)
 
     def scheduled(self, job: str, *, forced: bool) -> None:
         """Show a run of a schedule."""
-        self.line("schedule", _short(job), f"runs{' by hand' if forced else ''}", "schedules")
+        name = _short(job)
+        self.event("schedule", schedule=name, forced=forced)
+        self._draw("schedule", name, f"runs{' by hand' if forced else ''}", "schedules")
 
     def task_failed(
         self, task: str, attempt: int, *, reason: str, retry_seconds: float | None
@@ -180,8 +217,10 @@ class Stream:
         """Show a request of Cloud Tasks that failed."""
         queue, _, name = task.partition("/tasks/")
         when = "given up" if retry_seconds is None else f"again in {retry_seconds:.3g} s"
+        fields = {"attempt": attempt, "status": reason, "retry_seconds": retry_seconds}
+        self.event("retry", queue=_short(queue), queue_task=name, **fields)
         text = f"task {name}, attempt {attempt} failed ({printable(reason)}), {when}"
-        self.line("retry", _short(queue), text)
+        self._draw("retry", _short(queue), text)
 
     def _quote(self, message: Message) -> None:
         """Show a message's content in one line, unless it was shown before."""
@@ -202,11 +241,18 @@ class Stream:
     def _show(self, line: str) -> None:
         """Write a line; a failure to do so doesn't fail the publisher's request."""
         try:
-            self._write(line)
+            self._until_broken(self._write, line)
         except UnicodeEncodeError:
-            self._write(line.encode("ascii", "backslashreplace").decode())
-        except BrokenPipeError:  # the reader is gone: end in order, as after Control-C
-            self._write = lambda _: None
+            self._until_broken(self._write, line.encode("ascii", "backslashreplace").decode())
+
+    def _until_broken(self, write: Callable[[_T], None], what: _T) -> None:
+        """Write something; if the reader is gone, end in order, as after Control-C."""
+        if self._is_broken:
+            return
+        try:
+            write(what)
+        except BrokenPipeError:
+            self._is_broken = True
             signal.raise_signal(signal.SIGTERM)
 
 
@@ -218,6 +264,14 @@ def _text(data: bytes) -> str:
     except UnicodeDecodeError as error:
         whole = error.start > len(start) - 4 and len(data) > len(start)  # cut in a character
         return start[: error.start].decode() if whole else repr(start)
+
+
+def _delivery(subscription: str, message: Message, attempt: int) -> dict[str, Any]:
+    return {
+        "subscription": subscription,
+        "message_id": str(message.number),
+        "attempt": attempt,
+    }
 
 
 def _page(message: Message) -> tuple[str, str]:

@@ -44,6 +44,8 @@ _LAST = 2**62
 class HistoryError(UCAMFAASException):
     """The file of a history is broken."""
 
+    error_code = "history"
+
 
 class History:
     """The history in a file; empty while there is no file. Any thread may use it.

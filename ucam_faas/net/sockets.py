@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import AddressError, ConfigurationError
 
 
 def bind(host: str, port: int, advice: str) -> socket.socket:
@@ -46,10 +46,10 @@ def bind_first(host: str, ports: Iterable[int], advice: str) -> socket.socket:
     return bind(host, 0, advice)
 
 
-def address_error(host: str, port: int, error: Exception, advice: str) -> ConfigurationError:
+def address_error(host: str, port: int, error: Exception, advice: str) -> AddressError:
     """Return the error that says why an address cannot be listened on."""
     reason = getattr(error, "strerror", None) or str(error)
-    return ConfigurationError(f"Cannot listen on {host}:{port}: {reason}. {advice}")
+    return AddressError(f"Cannot listen on {host}:{port}: {reason}. {advice}")
 
 
 def peers() -> list[str]:

@@ -35,8 +35,8 @@ from ucam_faas.tasks.task import Kind, Task
 EVENT_TYPE = "ucam_faas.task.run"
 
 
-def run(task: Task, runtime: Runtime) -> int:
-    """Run a task once, and return the process's exit code.
+def run(task: Task, runtime: Runtime) -> tuple[Conclusion, int]:
+    """Run a task once, and return its end and the process's exit code.
 
     Raises:
         InputNotLoadedError: the input cannot be read; the exit code for it is 3.
@@ -55,7 +55,7 @@ def run(task: Task, runtime: Runtime) -> int:
         startup.run_here(task, runtime.clock)
         # In the main thread, where it may handle signals.
         conclusion = execute(Execution(task, delivery, runtime, call=_call))
-    return _exit_code(task, conclusion)
+    return conclusion, _exit_code(task, conclusion)
 
 
 def _exit_code(task: Task, conclusion: Conclusion) -> int:

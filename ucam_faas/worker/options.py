@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ucam_faas.execution.runtime import Runtime
@@ -22,6 +22,7 @@ class Options:
     handle_signals: bool
     auto_declare: bool
     lease_seconds: int
+    opened: Callable[[Sequence[str]], object] = lambda subscriptions: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ class Session:
         pulling = [loop.create_task(stream.run()) for stream in self._streams.values()]
         subscriptions = [source.subscription for source in self._sources]
         _log("ucam_faas_worker_pulling", subscriptions=subscriptions)
+        self._options.opened(subscriptions)
         try:
             await self._until_stopped(pulling)
             if not self._stopping.is_set():  # a stream has failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ class Worker:
         handle_signals: end on SIGTERM and SIGINT, in the main thread; a second one ends the grace.
         auto_declare: make topics and subscriptions that are missing on an emulator.
         lease_seconds: of messages, 10 to 600; they are extended while a task runs.
+        opened: called with the names of the subscriptions when it begins to pull them.
         runtime: its settings and collaborators; None: of the environment.
 
     Raises:
@@ -62,6 +63,7 @@ class Worker:
         handle_signals: bool = True,
         auto_declare: bool = True,
         lease_seconds: int = LEASE_SECONDS,
+        opened: Callable[[Sequence[str]], object] = lambda subscriptions: None,
         runtime: Runtime | None = None,
     ) -> None:
         for module in ("grpc", "google.pubsub_v1"):
@@ -90,6 +92,7 @@ class Worker:
             handle_signals=handle_signals,
             auto_declare=auto_declare,
             lease_seconds=lease_seconds,
+            opened=opened,
         )
         self._session: Session | None = None
         self._is_running = False
