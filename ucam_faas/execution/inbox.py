@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ucam_faas.exceptions import NoSuchTopicError, PublishError
+from ucam_faas.execution import traces
 from ucam_faas.execution.runtime import CURRENT, Runtime
 from ucam_faas.forks import reset_in_child
 from ucam_faas.logs.context import LOG_CONTEXT, LogContext
@@ -57,9 +58,12 @@ def wake(
     way, is_published = _way_of(runtime, at), True
     if way is None:
         return True
-    by_inbox: dict[tuple[str, str], list[Wake]] = {}
+    by_inbox: dict[tuple[str, str], list[Draft]] = {}
+    trace = traces.current(runtime)
     for each in wakes:
-        by_inbox.setdefault((each.key.task, each.lane), []).append(each)
+        attributes = {JOB_ATTRIBUTE: each.key.id, APP_ATTRIBUTE: each.key.app}
+        draft = Draft(b"", traces.with_trace(attributes, trace))
+        by_inbox.setdefault((each.key.task, each.lane), []).append(draft)
     is_at_once = runtime.connect is None or (runtime.settings.revision and CURRENT.get() is None)
     for (task, lane), some in by_inbox.items():
         topic = runtime.full_topic(inbox_of(task, lane), task)
@@ -111,7 +115,7 @@ def flush(by: LogContext | None = None) -> None:
 class _Wakes(NamedTuple):
     way: _Way
     topic: str
-    wakes: Sequence[Wake]
+    wakes: Sequence[Draft]
     by: LogContext | None
 
 
@@ -158,7 +162,7 @@ class _Gathered:
     def _publish(self) -> None:
         with self._changed:
             wakes, self._wakes = self._wakes, []
-        together: dict[tuple[object, str], tuple[_Way, list[Wake]]] = {}
+        together: dict[tuple[object, str], tuple[_Way, list[Draft]]] = {}
         for way, topic, some, _ in wakes:
             together.setdefault((way.key, topic), (way, []))[1].extend(some)
         silent: set[int] = set()
@@ -184,14 +188,13 @@ class _Gathered:
                     return
 
 
-def _publish(way: _Way, topic: str, wakes: Sequence[Wake]) -> None:
+def _publish(way: _Way, topic: str, wakes: Sequence[Draft]) -> None:
     """Publish wakes to a lane's inbox; to that of `default`, if Pub/Sub refuses the lane's.
 
     A version of the task that doesn't have the lane any more has no inbox for it.
     """
-    messages = [Draft(b"", {JOB_ATTRIBUTE: key.id, APP_ATTRIBUTE: key.app}) for key, _ in wakes]
-    for start in range(0, len(messages), MAX_PUBLISHED):
-        some = messages[start : start + MAX_PUBLISHED]
+    for start in range(0, len(wakes), MAX_PUBLISHED):
+        some = wakes[start : start + MAX_PUBLISHED]
         try:
             way.send(topic, some)
         except PublishError as error:

@@ -191,13 +191,21 @@ def publisher_of(settings: Settings) -> Publisher:
     Raises:
         MissingExtraError: google-auth isn't installed.
     """
+    publisher: Publisher
     if settings.pubsub_emulator:
         from ucam_faas.publishing.rest import RestPublisher
 
-        return RestPublisher(settings.pubsub_emulator)
-    from ucam_faas.publishing.google import GooglePublisher
+        publisher = RestPublisher(settings.pubsub_emulator)
+    else:
+        from ucam_faas.publishing.google import GooglePublisher
 
-    return GooglePublisher()
+        publisher = GooglePublisher()
+    telemetry = telemetry_of(settings)
+    if telemetry is None:
+        return publisher
+    from ucam_faas.publishing.traced import TracedPublisher  # it imports OpenTelemetry
+
+    return TracedPublisher(publisher, telemetry)
 
 
 @_once

@@ -6,10 +6,14 @@ It is a no-op without telemetry. What fails in here changes nothing of the execu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ucam_faas.execution.execution import Decision, Execution
+from ucam_faas.events.tracing import TRACE_ATTRIBUTES
+from ucam_faas.execution.execution import Decision, Execution, Unclaimed
+from ucam_faas.execution.runtime import Runtime
+from ucam_faas.gcp.limits import MAX_ATTRIBUTES
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import Outcome
 
@@ -46,6 +50,24 @@ def begin(execution: Execution, wake: Mapping[str, str] | None = None) -> None:
     _harmless(start)
 
 
+def join(execution: Execution, trace: str) -> None:
+    """Put an execution under a span of another process, which ends it.
+
+    Args:
+        trace: the span, as `traceparent` has it; empty: there is none.
+    """
+    telemetry = execution.runtime.telemetry
+    if telemetry is None:
+        return
+
+    def enter() -> None:
+        span = execution.context.run(telemetry.join, trace)
+        execution.processing = Processing(span, _arrival(execution, None), 0.0)
+        _log_within(execution, span)
+
+    _harmless(enter)
+
+
 def end(execution: Execution, decision: Decision, settled: Outcome) -> None:
     """End the span of an execution, and record its outcome.
 
@@ -66,11 +88,42 @@ def end(execution: Execution, decision: Decision, settled: Outcome) -> None:
             processing.arrival,
             cause=decision.outcome,
             settled=settled,
-            error=decision.error,
+            error=None if isinstance(decision.error, Unclaimed) else decision.error,
             seconds=clock.monotonic() - processing.began,
         )
 
     _harmless(stop)
+
+
+def current(runtime: Runtime) -> str:
+    """Return the trace that messages of this moment carry; empty: none."""
+    return "" if runtime.telemetry is None else runtime.telemetry.current()
+
+
+def with_trace(attributes: Mapping[str, str], trace: str) -> dict[str, str]:
+    """Return a message's attributes with a trace, unless they have one, or there is no room."""
+    name = TRACE_ATTRIBUTES[0]
+    if not trace or name in attributes or len(attributes) >= MAX_ATTRIBUTES:
+        return dict(attributes)
+    return {**attributes, name: trace}
+
+
+def sending(runtime: Runtime, inbox: str, task: str) -> AbstractContextManager[Any]:
+    """Return the span of a send, to be entered; None without telemetry.
+
+    Args:
+        inbox: the full name of the topic.
+        task: the name of the task that gets the jobs.
+    """
+    if runtime.telemetry is None:
+        return nullcontext()
+    return runtime.telemetry.producing("send", inbox, named=task)
+
+
+def count(span: Any, number: int) -> None:
+    """Note the number of jobs in the span of their send."""
+    if span is not None:
+        span.set_attribute("messaging.batch.message_count", number)
 
 
 def _arrival(execution: Execution, wake: Mapping[str, str] | None) -> Arrival:

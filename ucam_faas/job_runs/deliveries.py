@@ -9,6 +9,7 @@ from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.hops import with_hops
+from ucam_faas.execution.traces import with_trace
 from ucam_faas.jobs.rows import Row
 from ucam_faas.tasks.task import Kind
 
@@ -23,7 +24,9 @@ def delivery_of(execution: Execution, row: Row) -> Delivery:
     assert delivery.published is not None, "a wake is a message"
     message = PubsubMessage(
         data=row.payload,
-        attributes=with_hops(row.attributes, row.options.get("hops", "")),
+        attributes=with_trace(
+            with_hops(row.attributes, row.options.get("hops", "")), row.options.get("trace", "")
+        ),
         message_id=row.key.id,
         publish_time=datetime.fromtimestamp(row.created, UTC),
         ordering_key=row.ordering_key,

@@ -162,15 +162,20 @@ def wait_of(options: Mapping[str, Any], now: Callable[[], float]) -> float:
     return wait
 
 
-def stored(options: Mapping[str, Any], jobs: JobPolicy, hops: str = "") -> dict[str, Any]:
+def stored(
+    options: Mapping[str, Any], jobs: JobPolicy, hops: str = "", trace: str = ""
+) -> dict[str, Any]:
     """Return the options that a row keeps, as JSON has them.
 
     Args:
         options: of the sending.
         jobs: the task's rules.
         hops: the chain of tasks through which the job comes, if any.
+        trace: that it belongs to, as `traceparent` has it, if any.
     """
     values: dict[str, Any] = {"hops": hops} if hops else {}
+    if trace:
+        values["trace"] = trace
     retention = options.get("retention") or jobs.retention
     if retention is not None:
         values["retention"] = retention.total_seconds()

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_json
 
 from ucam_faas.exceptions import TaskDefinitionError
+from ucam_faas.execution import traces
 from ucam_faas.execution.hops import onward
 from ucam_faas.execution.lanes import lane_for
 from ucam_faas.execution.runtime import Runtime
@@ -83,7 +84,9 @@ class Drafter:
             attributes=attributes,
             ordering_key=ordering_key,
             lane=self.lane,
-            options=send_options.stored(self.options, self.jobs, onward()),
+            options=send_options.stored(
+                self.options, self.jobs, onward(), traces.current(self.here)
+            ),
             source="" if self.parent is None else self.parent.task,
             parent=None if self.holder is None else name_of(self.holder.key),
             unique=unique and send_options.key_text("unique", unique, self._parsed(data)),

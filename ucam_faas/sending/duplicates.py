@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ucam_faas.events.tracing import TRACE_ATTRIBUTES
 from ucam_faas.exceptions import DuplicateJobError, JobConflictError
 from ucam_faas.jobs.payloads.references import same_payload
 from ucam_faas.jobs.rows import Row, value_of
@@ -34,6 +36,8 @@ def check_same(kept: Row, row: Row, drafts: Drafter) -> None:
                 continue
             same = same_fields(task, old, new) if task else same
             old, new = value_of(old), value_of(new)
+        if name == "attributes":
+            old, new = _without_trace(old), _without_trace(new)
         if old == new:
             continue
         fields = _different(old, new, same)
@@ -44,6 +48,11 @@ def check_same(kept: Row, row: Row, drafts: Drafter) -> None:
             "job.",
             fields=fields,
         )
+
+
+def _without_trace(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return the attributes that make a sending another one: each has a trace of its own."""
+    return {name: text for name, text in attributes.items() if name not in TRACE_ATTRIBUTES}
 
 
 def _different(old: Any, new: Any, same: frozenset[str]) -> tuple[str, ...]:

@@ -19,8 +19,10 @@ from ucam_faas.exceptions import (
     PublishError,
     QueueFull,
 )
+from ucam_faas.execution import traces
 from ucam_faas.execution.hops import with_hops
 from ucam_faas.execution.runtime import Runtime
+from ucam_faas.execution.traces import with_trace
 from ucam_faas.jobs import transactions
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Key, Row
@@ -64,11 +66,12 @@ def send(target: Target, payload: Any = NO_PAYLOAD, **options: Unpack[SendOption
 def send_from(here: Runtime, target: Target, payload: Any, options: SendOptions) -> Job[Any]:
     """Send a job from a runtime that is known; see `send`."""
     drafts = drafter(here, target, options, children.parent())
-    sent = _send_batch(drafts, [drafts.row(payload)])
-    (result,) = sent.results
-    _wake(drafts, sent.new)
-    if isinstance(result, Exception):
-        raise result
+    with traces.sending(here, drafts.inbox, drafts.name):
+        sent = _send_batch(drafts, [drafts.row(payload)])
+        (result,) = sent.results
+        _wake(drafts, sent.new)
+        if isinstance(result, Exception):
+            raise result
     return handle(here, target, result)
 
 
@@ -127,12 +130,19 @@ def send_many(
         raise TypeError(f"id={id!r}: expected a function from a payload to an id.")
     here = sender()
     drafts = drafter(here, target, options, children.parent(), id)
-    drafted = _drafted(drafts, payloads)
-    if then is None:
-        return _send_all(drafts, drafted).jobs
+    with traces.sending(here, drafts.inbox, drafts.name) as span:
+        drafted = _drafted(drafts, payloads)
+        traces.count(span, len(drafted.rows))
+        return (
+            _send_all(drafts, drafted).jobs if then is None else _send_with(drafts, drafted, then)
+        )
+
+
+def _send_with(drafts: Drafter, drafted: _Drafted, then: Any) -> Batch[Any]:
+    """Send jobs and their callback; see `send_many`."""
     from ucam_faas.sending.fan_in import Callback  # kept off the start of others
 
-    here.jobs_for("then= can have no effect")
+    drafts.here.jobs_for("then= can have no effect")
     if drafted.failed:
         total = len(drafted.rows) + len(drafted.failed)
         raise _batch_error(drafts.name, drafted.failed, {}, total)
@@ -212,7 +222,10 @@ def _send_batch(drafts: Drafter, rows: Sequence[Row]) -> _Sent:
         messages = [
             Draft(
                 row.payload,
-                with_hops(row.attributes, row.options.get("hops", "")),
+                with_trace(
+                    with_hops(row.attributes, row.options.get("hops", "")),
+                    row.options.get("trace", ""),
+                ),
                 row.ordering_key,
             )
             for row in rows

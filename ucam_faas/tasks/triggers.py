@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
+from ucam_faas.events.tracing import TRACE_ATTRIBUTES
 from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
 from ucam_faas.tasks.option import check_flag
@@ -229,7 +230,9 @@ def check_attributes(attributes: Mapping[str, str]) -> None:
             f"There are {len(attributes)} attributes: expected at most {MAX_ATTRIBUTES}."
         )
     for key, value in attributes.items():
-        if not 1 <= _size(key) <= MAX_ATTRIBUTE_KEY_BYTES or key.startswith("goog"):
+        # Google's clients publish traces, and a task may pass a message's attributes on.
+        is_kept = key.startswith("goog") and key not in TRACE_ATTRIBUTES
+        if not 1 <= _size(key) <= MAX_ATTRIBUTE_KEY_BYTES or is_kept:
             raise TaskDefinitionError(
                 f"The attribute {key!r}: expected a key of 1 to {MAX_ATTRIBUTE_KEY_BYTES} bytes "
                 "that does not begin with goog."

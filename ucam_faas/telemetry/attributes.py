@@ -98,8 +98,10 @@ def of_producing(operation: str, destination: str, count: int) -> dict[str, Any]
         **SYSTEM,
         "messaging.operation.name": operation,
         "messaging.operation.type": "send",
-        "messaging.destination.name": destination,
+        "messaging.destination.name": short(destination),
     }
+    if project := project_of(destination):
+        pairs["gcp.project_id"] = project
     return pairs if count == 1 else {**pairs, "messaging.batch.message_count": count}
 
 

@@ -6,14 +6,23 @@ thread of its own.
 
 from __future__ import annotations
 
+import atexit
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry import context as contexts, trace
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+)
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
@@ -84,6 +93,7 @@ class Telemetry:
         self._is_cold = True
         self._lost = 0
         self._is_measured = False
+        self._is_closed = False
         self._metrics_due = self._clock.monotonic() + self._interval_seconds
 
     def reset(self) -> None:
@@ -133,6 +143,17 @@ class Telemetry:
         self._measured(lambda metrics: metrics.began(arrival))
         return span
 
+    def join(self, parent: str) -> Span:
+        """Make a span of another process the current one in this context.
+
+        Args:
+            parent: the span, as `traceparent` has it.
+        """
+        span_context = context.of_message({context.PARENT_ATTRIBUTE: parent})
+        span = NonRecordingSpan(span_context or trace.INVALID_SPAN_CONTEXT)
+        contexts.attach(trace.set_span_in_context(span))
+        return span
+
     def end(
         self,
         span: Span | None,
@@ -166,21 +187,28 @@ class Telemetry:
 
     @contextmanager
     def producing(
-        self, operation: str, destination: str, *, count: int = 1, is_quiet: bool = False
+        self,
+        operation: str,
+        destination: str,
+        count: int = 1,
+        *,
+        named: str = "",
+        is_quiet: bool = False,
     ) -> Iterator[Span]:
         """Make the span of a publish or a send the current one, and end it.
 
         Args:
             operation: "publish" or "send".
-            destination: the topic, or the task.
+            destination: the topic, as a full name or a short one.
             count: of messages.
+            named: the span is, after the operation; default: after the topic.
             is_quiet: no span is made, because each message is in a trace already.
         """
         if is_quiet:
             yield trace.INVALID_SPAN
             return
         with self._open().tracer.start_as_current_span(
-            f"{operation} {destination}",
+            f"{operation} {named or attributes.short(destination)}",
             kind=SpanKind.PRODUCER,
             attributes=attributes.of_producing(operation, destination, count),
             record_exception=bool(self.settings.log_exception_text),
@@ -201,17 +229,22 @@ class Telemetry:
         """Count a thread that is stuck past its deadline."""
         self._measured(lambda metrics: metrics.abandoned(task))
 
-    def current(self) -> SpanContext:
-        """Return the context that a message of this moment carries."""
-        return trace.get_current_span().get_span_context()
+    def injected(self, of_message: Mapping[str, str]) -> dict[str, str]:
+        """Return a message's attributes with the current trace, unless they have one."""
+        return context.injected(of_message, trace.get_current_span().get_span_context())
+
+    def current(self) -> str:
+        """Return the current trace, as `traceparent` has it; empty: there is none."""
+        span_context = trace.get_current_span().get_span_context()
+        return context.parent_text(span_context) if span_context.is_valid else ""
 
     def _measured(self, measure: Callable[[Metrics], object]) -> None:
         """Record measurements, and have them exported when the interval ends."""
-        metrics = self._open().metrics
-        if metrics is None:
+        tools = self._open()
+        if tools.metrics is None:
             return
-        measure(metrics)
-        if not self._is_measured:
+        measure(tools.metrics)
+        if tools.reader is not None and not self._is_measured:
             self._is_measured = True
             self._sender.wake(max(0.0, self._metrics_due - self._clock.monotonic()))
 
@@ -224,6 +257,7 @@ class Telemetry:
         return tools
 
     def _make(self) -> Tools:
+        atexit.register(self.close)
         their_tracers, their_meters = provider_of_user("trace"), provider_of_user("metrics")
         tracers, meters, queue, reader = their_tracers, their_meters, None, None
         if tracers is None and self._traces:
@@ -251,7 +285,8 @@ class Telemetry:
 
     def close(self, seconds: float = LAST_SECONDS) -> None:
         """Export for the last time in this process, and say how much was lost."""
-        if self._tools is not None:
+        if self._tools is not None and not self._is_closed:
+            self._is_closed = True
             self._sender.flush(seconds, last=True)
 
     def _filled(self, is_many: bool) -> None:

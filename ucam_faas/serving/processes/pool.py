@@ -7,6 +7,7 @@ import threading
 
 from ucam_faas.events.context import MESSAGE_ACCEPTED
 from ucam_faas.exceptions import UCAMFAASCouldNotLoadTarget
+from ucam_faas.execution import traces
 from ucam_faas.execution.execution import Decision, Execution, JobNews
 from ucam_faas.execution.preparation import accept
 from ucam_faas.execution.runtime import Runtime
@@ -161,7 +162,14 @@ class Place:
 def _call(execution: Execution) -> Call:
     job = execution.job
     row, seconds_left = (None, 0.0) if job is None else (job.row, job.seconds_left(execution))
-    return Call(execution.delivery, execution.lane, execution.elapsed_seconds(), row, seconds_left)
+    return Call(
+        execution.delivery,
+        execution.lane,
+        execution.elapsed_seconds(),
+        row,
+        seconds_left,
+        traces.current(execution.runtime),
+    )
 
 
 def _note(execution: Execution, answer: Answer) -> None:

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from ucam_faas.clock import SystemClock
 from ucam_faas.events.context import EVENT_NOT_ACCEPTED, MESSAGE_NOT_ACCEPTED
 from ucam_faas.exceptions import NoSuchTargetError, UCAMFAASException
-from ucam_faas.execution import inbox, pipeline
+from ucam_faas.execution import inbox, pipeline, traces
 from ucam_faas.execution.decisions import fault
 from ucam_faas.execution.execution import Decision, Execution, JobNews
 from ucam_faas.execution.fingerprints import Fault
@@ -27,6 +27,7 @@ from ucam_faas.serving.processes import errors, wire
 from ucam_faas.serving.processes.wire import Answer, Call, Hello
 from ucam_faas.tasks import registry, startup
 from ucam_faas.tasks.task import Task
+from ucam_faas.telemetry.switch import telemetry_of
 
 
 def main() -> None:
@@ -41,9 +42,14 @@ def main() -> None:
         hello: Hello = channel.recv()
         if hello.has_log:
             setup.configure(hello.settings)
-        runtime = Runtime(hello.settings, SystemClock(), connect=publisher_of)
         try:
             task = _load(hello)
+            runtime = Runtime(
+                hello.settings,
+                SystemClock(),
+                connect=publisher_of,
+                telemetry=telemetry_of(hello.settings),
+            )
             startup.run_here(task, runtime.clock)
         except UCAMFAASException as error:
             channel.send(str(error))
@@ -91,11 +97,14 @@ def _run(task: Task, runtime: Runtime, call: Call) -> Answer:
     execution = Execution(
         task, call.delivery, runtime, started_at=started_at, job=job, lane=call.lane
     )
+    traces.join(execution, call.trace)
     decision = execution.context.run(pipeline.call, execution)
     assert decision is not None, "it runs here"
     if inbox.are_unpublished(execution.log_context):
         inbox.flush(execution.log_context)
     sys.stdout.flush()
+    if runtime.telemetry is not None and runtime.settings.telemetry_wait:
+        runtime.telemetry.flush(runtime.settings.telemetry_wait)
     return _answer(execution, decision, None if job is None else job.news)
 
 

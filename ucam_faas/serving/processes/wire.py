@@ -41,6 +41,7 @@ class Call(NamedTuple):
     Args:
         row: of its job, as it was claimed.
         seconds_left: of the claim.
+        trace: the span of the execution, as `traceparent` has it; empty: there is none.
     """
 
     delivery: Delivery
@@ -48,6 +49,7 @@ class Call(NamedTuple):
     elapsed_seconds: float
     row: Row | None
     seconds_left: float
+    trace: str
 
 
 class Answer(NamedTuple):

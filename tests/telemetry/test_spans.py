@@ -1,0 +1,239 @@
+"""The spans of executions: names, parents, links and attributes, kept in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind, StatusCode
+from pydantic import BaseModel
+
+import ucam_faas
+from ucam_faas import DeadLetter, Retry
+from ucam_faas.testing import make_message, make_push
+
+from .memory import recorder
+
+PUBLISHED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+REQUESTED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+SUBSCRIPTION = "projects/p/subscriptions/store-sub"
+
+
+class Order(BaseModel):
+    number: int
+
+
+current: list[trace.Span] = []
+
+
+@ucam_faas.message_handler(topic="orders")
+def store(order: Order) -> None:
+    current.append(trace.get_current_span())
+    if order.number == 1:
+        raise Retry
+    if order.number == 2:
+        raise DeadLetter("never")
+    if order.number == 3:
+        raise ValueError("secret")
+    if order.number == 4:
+        raise ucam_faas.UCAMFAASException("secret")
+
+
+@ucam_faas.message_handler(topic="orders")
+async def store_async(order: Order) -> None:
+    await asyncio.sleep(0)
+    current.append(trace.get_current_span())
+
+
+def context_of(span: ReadableSpan) -> trace.SpanContext:
+    context = span.get_span_context()
+    assert context is not None
+    return context
+
+
+def parent_of(span: ReadableSpan) -> str:
+    assert span.parent is not None
+    return f"00-{span.parent.trace_id:032x}-{span.parent.span_id:016x}-01"
+
+
+def push_of(number: int, trace_of_message: str = "", **options: Any) -> Any:
+    attributes = {"googclient_traceparent": trace_of_message} if trace_of_message else {}
+    message = make_message({"number": number}, attributes=attributes, ordering_key="customer-7")
+    return make_push(message, subscription=SUBSCRIPTION, **options)
+
+
+def test_the_message_is_the_parent_and_the_request_a_link() -> None:
+    here, push = recorder(), push_of(0, PUBLISHED)
+    push.headers["traceparent"] = REQUESTED
+
+    here.run(store, push)
+
+    span = here.span("process store-sub")
+    assert parent_of(span) == PUBLISHED
+    assert [f"{link.context.span_id:016x}" for link in span.links] == [REQUESTED.split("-")[2]]
+
+
+def test_without_a_trace_in_the_message_the_request_is_the_parent() -> None:
+    here, push = recorder(), push_of(0)
+    push.headers["traceparent"] = REQUESTED
+
+    here.run(store, push)
+
+    span = here.span("process store-sub")
+    assert parent_of(span) == REQUESTED
+    assert list(span.links) == []
+
+
+def test_the_state_of_the_trace_goes_on() -> None:
+    here = recorder()
+    attributes = {"googclient_traceparent": PUBLISHED, "googclient_tracestate": "a=1,b=2"}
+
+    here.run(store, make_push(make_message({"number": 0}, attributes=attributes)))
+
+    (span,) = here.spans()
+    assert dict(context_of(span).trace_state) == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize("text", ["", "no", "00-" + "0" * 32 + "-" + "0" * 16 + "-01"])
+def test_a_malformed_trace_begins_a_new_one(text: str) -> None:
+    here = recorder()
+
+    here.run(store, push_of(0, text))
+
+    assert here.span("process store-sub").parent is None
+
+
+def test_the_attributes_are_those_of_the_conventions() -> None:
+    here = recorder()
+
+    here.run(store, push_of(0, delivery_attempt=3))
+
+    span = here.span("process store-sub")
+    attributes = dict(span.attributes or {})
+    assert span.kind is SpanKind.CONSUMER
+    assert attributes.pop("messaging.message.id")
+    assert attributes.pop("faas.invocation_id")
+    assert attributes == {
+        "messaging.system": "gcp_pubsub",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": "store-sub",
+        "messaging.destination.subscription.name": "store-sub",
+        "messaging.gcp_pubsub.message.delivery_attempt": 3,
+        "messaging.message.body.size": len(b'{"number": 0}'),
+        "gcp.project_id": "p",
+        "faas.trigger": "pubsub",
+        "faas.coldstart": True,
+        "ucam_faas.task": "store",
+        "ucam_faas.outcome": "done",
+    }
+
+
+def test_only_the_first_span_of_a_process_is_a_cold_start() -> None:
+    here = recorder()
+
+    here.run(store, push_of(0))
+    here.run(store, push_of(0))
+
+    starts = [dict(span.attributes or {})["faas.coldstart"] for span in here.spans()]
+    assert starts == [True, False]
+
+
+def test_an_ordering_key_is_shown_only_where_payloads_are() -> None:
+    here = recorder(log_payloads=True)
+
+    here.run(store, push_of(0))
+
+    attributes = dict(here.span("process store-sub").attributes or {})
+    assert attributes["messaging.gcp_pubsub.message.ordering_key"] == "customer-7"
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome", "error"),
+    [
+        (1, "retry", None),
+        (2, "dead_letter", "dead_letter"),
+        (3, "crashed", "ValueError"),
+        (4, "failed", "UCAMFAASException"),
+    ],
+)
+def test_a_failure_is_an_error_without_its_text(
+    number: int, outcome: str, error: str | None
+) -> None:
+    """A retry that the task asks for is none."""
+    here = recorder()
+
+    here.run(store, push_of(number))
+
+    span = here.span("process store-sub")
+    attributes = dict(span.attributes or {})
+    assert attributes["ucam_faas.outcome"] == outcome
+    assert attributes.get("error.type") == error
+    assert span.status.status_code is (StatusCode.UNSET if error is None else StatusCode.ERROR)
+    assert "secret" not in span.to_json()
+
+
+def test_the_text_of_an_error_is_recorded_if_the_log_has_it() -> None:
+    here = recorder(log_exception_text=True)
+
+    here.run(store, push_of(3))
+
+    (event,) = here.span("process store-sub").events
+    assert dict(event.attributes or {})["exception.message"] == "secret"
+
+
+def test_a_refused_payload_has_a_span() -> None:
+    here = recorder()
+
+    here.run(store, make_push({"number": "x"}, subscription=SUBSCRIPTION))
+
+    attributes = dict(here.span("process store-sub").attributes or {})
+    assert attributes["ucam_faas.outcome"] == "invalid_payload"
+    assert attributes["error.type"] == "ValidationError"
+
+
+@pytest.mark.parametrize("function", [store, store_async])
+def test_the_span_is_the_functions_current_one(function: Any) -> None:
+    here = recorder()
+    current.clear()
+
+    here.run(function, push_of(0))
+
+    assert [span.get_span_context() for span in current] == [context_of(here.spans()[0])]
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_log_lines_carry_the_span(caplog: pytest.LogCaptureFixture) -> None:
+    here = recorder()
+    caplog.set_level(logging.INFO, "ucam_faas")
+
+    here.run(store, push_of(0, PUBLISHED))
+
+    (line,) = [each for each in caplog.records if each.msg == "ucam_faas_function_completed"]
+    span = context_of(here.spans()[0])
+    context = line.__dict__["context"]
+    assert context.span_id == f"{span.span_id:016x}"
+    assert context.trace == f"projects/p/traces/{span.trace_id:032x}"
+    assert context.sampled is True
+
+
+def test_code_of_opentelemetry_that_raises_changes_no_outcome(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = recorder()
+    assert here.runtime.telemetry is not None
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a processor of the user")
+
+    for name in ("begin", "end"):
+        monkeypatch.setattr(here.runtime.telemetry, name, fail)
+
+    conclusion = here.run(store, push_of(0))
+
+    assert type(conclusion.outcome).__name__ == "Done"
+    assert "ucam_faas_telemetry_failed" in caplog.text
