@@ -24,7 +24,7 @@ from pydantic import BaseModel
 import ucam_faas
 from ucam_faas import RetryPolicy
 
-print("imported")
+print("imported", flush=True)
 PRICES = {"tea": 3}
 
 

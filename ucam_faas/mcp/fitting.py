@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,14 +21,17 @@ def fitted(result: Any) -> Any:
     """Return a result with its texts escaped, and cut if it is too long.
 
     Raises:
-        ToolError: it is too long even so.
+        ToolError: it is too long even so, or nested too deeply.
     """
-    result = _each_text(visible, result)
-    for length in _LENGTHS:
-        fitting = _each_text(partial(cut, length=length), result)
-        size = len(json.dumps(fitting, ensure_ascii=False))
-        if size <= MOST_CHARACTERS:
-            return fitting
+    try:
+        result = _each(result, visible)
+        for length in _LENGTHS:
+            fitting = _each(result, partial(cut, length=length))
+            size = len(json.dumps(fitting, ensure_ascii=False))
+            if size <= MOST_CHARACTERS:
+                return fitting
+    except RecursionError as error:
+        raise ToolError("The result is nested too deeply to be shown.") from error
     raise ToolError(
         f"The result would have {size:,} characters, of {MOST_CHARACTERS:,} at most: ask for fewer "
         "rows, or narrow the filter."
@@ -45,12 +49,15 @@ def cut(text: str, length: int) -> str:
     return f"{text[:length]}… ({len(text) - length:,} more characters)"
 
 
-def _each_text(change: Callable[[str], str], value: Any) -> Any:
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a value with all its texts changed, and null for the numbers that JSON hasn't."""
     match value:
         case str():
             return change(value)
+        case float() if not math.isfinite(value):
+            return None
         case dict():
-            return {change(str(key)): _each_text(change, item) for key, item in value.items()}
+            return {visible(str(key)): _each(item, change) for key, item in value.items()}
         case list() | tuple():
-            return [_each_text(change, item) for item in value]
+            return [_each(item, change) for item in value]
     return value

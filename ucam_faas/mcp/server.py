@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 import traceback
 from collections.abc import Iterable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import mcp_types as types
@@ -31,9 +34,17 @@ starts it with `ucam-faas mcp --allow-writes`. A replay can be planned; a person
 """
 
 
-def serve(connect: Connect, tools: Iterable[type[Tool]], *, allow_writes: bool) -> None:
-    """Serve until stdin ends."""
+def serve(connect: Connect, tools: Iterable[type[Tool]], *, allow_writes: bool) -> NoReturn:
+    """Serve until stdin ends; then end the process, also while calls are under way.
+
+    They are answered to no one any more, and their threads can't be cancelled. What they do is safe
+    against the end of the process, as is a replay.
+    """
+    # Python's own handler would wait for the thread that reads stdin.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     anyio.run(_serve, make_server(connect, tools, allow_writes=allow_writes))
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _serve(server: Server[Any]) -> None:
