@@ -1,4 +1,4 @@
-"""Write the tables of inputs and outputs in the READMEs of the Terraform modules, or check them.
+"""Write the tables in the READMEs of the Terraform modules and examples, or check them.
 
 python docs/terraform_readme.py            # write
 python docs/terraform_readme.py --check    # exit 1 if a README is out of date
@@ -15,14 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MODULES = [
-    ROOT / "terraform",
-    ROOT / "terraform/modules/collection",
-    ROOT / "terraform/modules/domain",
-]
+TERRAFORM = ROOT / "terraform"
+FOLDERS = [TERRAFORM, *sorted(path.parent for path in TERRAFORM.glob("*/*/main.tf"))]
+"""The modules and the examples, each with a README."""
 
-_PART = re.compile(r"(<!-- generated: (inputs|outputs) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PART = re.compile(
+    r"(<!-- generated: (requirements|inputs|outputs) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 _BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}$', re.DOTALL | re.MULTILINE)
+_VERSION = re.compile(r'^ +(?:required_)?version = "(.*)"$', re.MULTILINE)
 _FIELD = re.compile(r"^  (\w+)\s+= (.*?)(?: +#.*)?$", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^ +(\w+)\s+= (.*?)(?: +# (.*))?$")
 _COMMENTED = re.compile(r"^ +# (\w+ += .*)$")
@@ -41,9 +42,16 @@ class Row:
     what: str
 
 
-def inputs(module: Path) -> str:
+def requirements(folder: Path) -> str:
+    terraform, google = _VERSION.findall((folder / "versions.tf").read_text())
+    rows = ["| requirement | version |", "|---|---|"]
+    rows += [f"| terraform | `{terraform}` |", f"| hashicorp/google | `{google}` |"]
+    return "\n".join(rows) + "\n"
+
+
+def inputs(folder: Path) -> str:
     rows = ["| input | type | default | description |", "|---|---|---|---|"]
-    for name, fields, body in _blocks(module / "variables.tf"):
+    for name, fields, body in _blocks(folder, "variable"):
         kind = fields["type"]
         nested = (
             list(_attributes(body, name, is_map=kind.startswith("map("))) if "({" in kind else []
@@ -54,19 +62,26 @@ def inputs(module: Path) -> str:
     return "\n".join(rows) + "\n"
 
 
-def outputs(module: Path) -> str:
+def outputs(folder: Path) -> str:
     rows = ["| output | description |", "|---|---|"]
-    for name, fields, _ in _blocks(module / "outputs.tf"):
+    for name, fields, _ in _blocks(folder, "output"):
         rows.append(f"| `{name}` | {fields['description']} |")
     return "\n".join(rows) + "\n"
 
 
-def _blocks(path: Path) -> Iterator[tuple[str, dict[str, str], str]]:
-    for _, name, body in _BLOCK.findall(path.read_text()):
-        fields = dict(_FIELD.findall(body))
-        if "description" not in fields:
-            sys.exit(f"{path.relative_to(ROOT)}: {name!r} has no description.")
-        yield name, fields | {"description": fields["description"].strip('"')}, body
+def _blocks(folder: Path, kind: str) -> Iterator[tuple[str, dict[str, str], str]]:
+    """Yield the variables or the outputs of a folder, by its files' names: name, fields, text."""
+    for path in sorted(folder.glob("*.tf")):
+        for its_kind, name, body in _BLOCK.findall(path.read_text()):
+            if its_kind == kind:
+                yield name, _fields(path, name, body), body
+
+
+def _fields(path: Path, name: str, body: str) -> dict[str, str]:
+    fields = dict(_FIELD.findall(body))
+    if "description" not in fields:
+        sys.exit(f"{path.relative_to(ROOT)}: {name!r} has no description.")
+    return fields | {"description": fields["description"].strip('"')}
 
 
 def _attributes(body: str, name: str, *, is_map: bool) -> Iterable[Row]:
@@ -132,19 +147,21 @@ def _line(row: Row) -> str:
     return f"| `{row.name}` | {row.type} | {default} | {row.what} |"
 
 
-def render(module: Path, text: str) -> str:
-    parts = {"inputs": inputs, "outputs": outputs}
+PARTS = {"requirements": requirements, "inputs": inputs, "outputs": outputs}
+
+
+def render(folder: Path, text: str) -> str:
     return _PART.sub(
-        lambda match: match[1] + "\n" + parts[match[2]](module) + "\n" + match[3], text
+        lambda match: match[1] + "\n" + PARTS[match[2]](folder) + "\n" + match[3], text
     )
 
 
 def main() -> int:
     stale = []
-    for module in MODULES:
-        readme = module / "README.md"
+    for folder in FOLDERS:
+        readme = folder / "README.md"
         text = readme.read_text()
-        if (rendered := render(module, text)) != text:
+        if (rendered := render(folder, text)) != text:
             stale.append(readme)
             if "--check" not in sys.argv:
                 readme.write_text(rendered)

@@ -20,7 +20,7 @@ INPUTS = {
     name: (default.strip("`"), description)
     for name, default, description in _ROW.findall((ROOT / "terraform/README.md").read_text())
 }
-"""The module's inputs: `docs/terraform_readme.py --check` compares the README with variables.tf."""
+"""The module's inputs: `docs/terraform_readme.py --check` compares the README with Terraform."""
 
 
 def _in_terraform() -> dict[str, Option]:
@@ -59,7 +59,7 @@ def test_an_option_has_one_default(path: str) -> None:
 
 def test_the_roles_on_projects_exist_on_nothing_smaller_and_are_those_of_the_module() -> None:
     roles = {f"roles/{role}" for role in PROJECT_ROLES}
-    variables = (ROOT / "terraform/variables.tf").read_text()
+    variables = (ROOT / "terraform/variables_function.tf").read_text()
 
     assert roles <= OF_PROJECTS
     assert f"contains([{', '.join(map(json.dumps, (f'roles/{r}' for r in PROJECT_ROLES)))}]" in (

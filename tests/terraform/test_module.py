@@ -22,13 +22,15 @@ FOLDERS = [
     *(str(path.parent.relative_to(MODULE)) for path in MODULE.glob("modules/*/main.tf")),
 ]
 
+README = (MODULE / "README.md").read_text()
+
 pytestmark = pytest.mark.slow
 
 
 def test_there_is_an_example_of_each_kind() -> None:
     assert {
-        *("scheduled_task", "pubsub_task", "protobuf_task", "tasks_from_plan"),
-        "long_running_job",
+        *("scheduled_task", "pubsub_task", "protobuf_task", "long_running_job", "worker_task"),
+        *("http_task_with_domain", "task_with_sidecars", "tasks_from_plan"),
     } <= set(examples())
 
 
@@ -127,7 +129,28 @@ def test_the_example_of_the_tests_readme_passes(terraform: MakeTerraform) -> Non
     namespace["test_the_topic_is_planned"](terraform)
 
 
-def test_the_readme_lists_the_inputs_and_outputs() -> None:
+@pytest.mark.parametrize("folder", [*FOLDERS, *(f"examples/{name}" for name in examples())])
+def test_every_folder_has_the_layout_of_the_registry(folder: str) -> None:
+    """The registry and terraform-docs look for these files, and a reader for the tables."""
+    files = {path.name for path in (MODULE / folder).iterdir()}
+    readme = (MODULE / folder / "README.md").read_text()
+    needed = {"main.tf", "README.md"}
+    parts = ["inputs", "outputs"]
+    if not folder.startswith("examples/"):
+        needed |= {"variables.tf", "outputs.tf", "versions.tf", "tests"}
+        parts.insert(0, "requirements")
+
+    assert needed <= files
+    assert re.findall("<!-- generated: ([a-z]+) -->", readme) == parts
+
+
+def test_the_modules_readme_lists_the_examples() -> None:
+    listed = re.findall(r"^\| \[(\w+)\]\(examples/\1/README\.md\)", README, re.MULTILINE)
+
+    assert sorted(listed) == examples()
+
+
+def test_the_readmes_list_the_inputs_and_outputs() -> None:
     done = subprocess.run(
         [sys.executable, "docs/terraform_readme.py", "--check"],
         cwd=ROOT,

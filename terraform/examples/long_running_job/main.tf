@@ -1,11 +1,13 @@
 # A task that takes hours: a Cloud Run job, which a schedule runs.
 
 variable "project" {
-  type = string
+  description = "Id of the project to deploy to."
+  type        = string
 }
 
 variable "container_image" {
-  type = string
+  description = "Image that holds the tasks."
+  type        = string
 }
 
 module "yearly_report" {
@@ -33,4 +35,9 @@ module "yearly_report" {
       }
     }
   }
+}
+
+output "job" {
+  description = "Id of the Cloud Run job, for `gcloud run jobs execute`."
+  value       = module.yearly_report.id
 }

@@ -2,11 +2,13 @@
 # to another topic itself.
 
 variable "project" {
-  type = string
+  description = "Id of the project to deploy to."
+  type        = string
 }
 
 variable "container_image" {
-  type = string
+  description = "Image that holds the tasks."
+  type        = string
 }
 
 resource "google_pubsub_topic" "invoices" {
@@ -37,4 +39,9 @@ module "orders" {
       }
     }
   }
+}
+
+output "topic" {
+  description = "Full name of the topic to publish orders to."
+  value       = module.orders.topics["orders"]
 }

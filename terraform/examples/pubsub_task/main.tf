@@ -1,16 +1,19 @@
 # A task for each message of a topic that others publish to, with retries, dead letters, a secret and alerts.
 
 variable "project" {
-  type = string
+  description = "Id of the project to deploy to."
+  type        = string
 }
 
 variable "container_image" {
-  type = string
+  description = "Image that holds the tasks."
+  type        = string
 }
 
 variable "notification_channels" {
-  type    = list(string)
-  default = []
+  description = "Notification channels for incidents: `projects/P/notificationChannels/N`."
+  type        = list(string)
+  default     = []
 }
 
 resource "google_pubsub_topic" "users" {
@@ -54,4 +57,9 @@ module "welcome_email" {
   }
 
   labels = { team = "accounts" }
+}
+
+output "dead_letters" {
+  description = "Name of the subscription that keeps messages that failed."
+  value       = module.welcome_email.dead_letter_subscriptions["welcome-email"]
 }

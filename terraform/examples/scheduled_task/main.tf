@@ -1,11 +1,13 @@
 # A task that runs every night. Its schedule publishes to a topic, and the topic's subscription calls the task.
 
 variable "project" {
-  type = string
+  description = "Id of the project to deploy to."
+  type        = string
 }
 
 variable "container_image" {
-  type = string
+  description = "Image that holds the tasks."
+  type        = string
 }
 
 module "nightly_cleanup" {
@@ -28,4 +30,9 @@ module "nightly_cleanup" {
       }
     }
   }
+}
+
+output "schedule" {
+  description = "Id of the Cloud Scheduler job, for `gcloud scheduler jobs run`."
+  value       = module.nightly_cleanup.schedules["nightly-cleanup"]
 }

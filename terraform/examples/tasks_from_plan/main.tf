@@ -2,30 +2,36 @@
 # ucam-faas.auto.tfvars.json, which Terraform reads by itself. The image changes with each release: terraform apply -var container_image=…
 
 variable "project" {
-  type = string
+  description = "Id of the project to deploy to."
+  type        = string
 }
 
 variable "region" {
-  type    = string
-  default = "europe-west2"
+  description = "Region of Cloud Run and Cloud Scheduler."
+  type        = string
+  default     = "europe-west2"
 }
 
 variable "container_image" {
-  type = string
+  description = "Image that holds the tasks."
+  type        = string
 }
 
 variable "labels" {
-  type    = map(string)
-  default = {}
+  description = "Labels of everything that can have labels; `ucam-faas plan` writes them."
+  type        = map(string)
+  default     = {}
 }
 
 variable "topics" {
-  type    = any
-  default = {}
+  description = "Topics to make; `ucam-faas plan` writes them."
+  type        = any
+  default     = {}
 }
 
 variable "tasks" {
-  type = any
+  description = "The tasks; `ucam-faas plan` writes them."
+  type        = any
 }
 
 module "tasks" {
@@ -40,5 +46,6 @@ module "tasks" {
 }
 
 output "tasks" {
-  value = module.tasks.tasks
+  description = "The outputs of each task's module, by name in the code."
+  value       = module.tasks.tasks
 }
