@@ -17,7 +17,7 @@ LABELS = $(OCI).title=ucam-faas $(OCI).licenses=MIT \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint dist image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials pictures site clean
+.PHONY: help run test test-fast lint dist image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials variants pictures site clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -91,6 +91,9 @@ benchmark-guard: $(STAMP)  ## one short round of all, against the recorded ratio
 
 trials: $(STAMP)  ## try jobs with real processes that are killed, stopped, replaced and crashed (minutes)
 	TRIALS_STORE=$(STORE) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/trials/trial_*.py
+
+variants: $(STAMP)  ## try a new collection of each kind: tests, check, plan, dev, image (minutes)
+	VARIANTS=all $(BIN)/python -m pytest -n 2 tests/scaffold/test_variants.py
 
 pictures: $(STAMP)  ## take the pictures of the documents again (needs chromium and pngquant)
 	$(BIN)/python docs/pictures.py

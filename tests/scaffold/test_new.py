@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from ucam_faas.scaffold import names, origin
 from ucam_faas.scaffold.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent.parent
+VERSION = version("ucam-faas")
 
 
 @pytest.fixture
@@ -204,7 +206,11 @@ def test_the_files_are_printed_as_json(here: Path) -> None:
             "ucam-faas @ git+ssh://git@git.example.org/team/faas.git@0123abc",
             "git::ssh://git@git.example.org/team/faas.git//terraform/modules/collection?ref=0123abc",
         ),
-        (str(ROOT), f"ucam-faas @ {ROOT.as_uri()}", f"{ROOT}/terraform/modules/collection"),
+        (
+            str(ROOT),
+            f"ucam-faas>={VERSION},<3",
+            f"{ROOT}/terraform//modules/collection",
+        ),
     ],
 )
 def test_the_package_and_the_module_are_of_one_version(
@@ -227,8 +233,8 @@ def test_the_package_and_the_module_are_of_one_version(
             },
             "ucam-faas @ git+https://git.example.org/faas.git@0123abc",
         ),
-        ({"url": ROOT.as_uri(), "dir_info": {"editable": True}}, f"ucam-faas @ {ROOT.as_uri()}"),
-        ({"url": "file:///wheels/faas.whl", "archive_info": {}}, "ucam-faas>=2.0.1,<3"),
+        ({"url": ROOT.as_uri(), "dir_info": {"editable": True}}, "ucam-faas>=2.0.1,<3"),
+        ({"url": "file:///faas.whl", "archive_info": {}}, "ucam-faas @ file:///faas.whl"),
     ],
     ids=["index", "git", "folder", "wheel"],
 )
@@ -236,6 +242,14 @@ def test_the_dependency_is_the_package_as_it_was_installed(
     record: dict[str, object], dependency: str
 ) -> None:
     assert origin.of_record(record, "2.0.1").dependency == dependency
+
+
+def test_a_checkout_is_installed_so_that_its_changes_count_at_once(here: Path) -> None:
+    new("demo", "--ucam-faas", str(ROOT))
+    new("other", "--ucam-faas", "2.1.0")
+
+    assert f"--editable '{ROOT}[local]'" in (here / "demo/Makefile").read_text()
+    assert "[local]" not in (here / "other/Makefile").read_text()
 
 
 @pytest.mark.parametrize("text", ["latest", "git+https://git.example.org/faas.git", "/nowhere"])
@@ -274,11 +288,13 @@ def test_the_drift_is_a_patch_that_git_applies(demo: Path) -> None:
     assert new("--diff").exit_code == 0
 
 
-def test_drift_is_found_in_the_version_of_the_module(demo: Path) -> None:
-    document = json.loads(new("--diff", "--ucam-faas", "2.1.0", "--json").stdout)
+def test_drift_is_found_in_the_version_of_the_module(here: Path) -> None:
+    new("demo", "--ucam-faas", "2.1.0")
+
+    document = json.loads(new("demo", "--diff", "--ucam-faas", "2.2.0", "--json").stdout)
 
     assert [each["file"] for each in document] == ["deploy/main.tf"]
-    assert "ref=2.1.0" in document[0]["diff"]
+    assert "ref=2.2.0" in document[0]["diff"]
 
 
 def test_only_a_collection_can_drift(here: Path) -> None:

@@ -45,7 +45,12 @@ def of_collection(project: str, kind: str, origin: Origin, ci: str | None) -> di
 def kept_in_step(project: str, origin: Origin, ci: str | None) -> dict[str, str]:
     """Return the files of a collection that change with ucam_faas, and not with the tasks."""
     places = _KEPT_IN_STEP | ({f"{ci}.yml": WORKFLOWS[ci]} if ci else {})
-    values = {"project": project, "accounts": account_name(project), "module": origin.module}
+    values = {
+        "project": project,
+        "accounts": account_name(project),
+        "module": origin.module,
+        "checkout": f"--editable '{origin.checkout}[local]' " if origin.checkout else "",
+    }
     return {place: _filled(f"collection/{name}", values) for name, place in places.items()}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.metadata import distribution
+from dataclasses import dataclass, replace
+from importlib.metadata import distribution, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -26,11 +26,13 @@ class Origin:
     Args:
         dependency: as `pyproject.toml` names it.
         module: the `source` of Terraform's module.
+        checkout: the folder that it is installed from instead; None: none.
         note: what the reader still has to do; empty: nothing.
     """
 
     dependency: str
     module: str
+    checkout: Path | None = None
     note: str = ""
 
 
@@ -51,7 +53,7 @@ def of_text(text: str) -> Origin:
     if text.startswith("git+") and "://" in address and ref:
         return _of_git(address, ref)
     if (Path(text) / _MODULE).is_dir():
-        return _of_folder(Path(text).resolve())
+        return _of_folder(Path(text).resolve(), version("ucam-faas"))
     raise ConfigurationError(
         f"--ucam-faas {text!r} can't be used: expected a version such as 2.0.0, an address "
         "such as git+https://HOST/TEAM/ucam_faas.git@COMMIT, or the folder of a checkout."
@@ -77,23 +79,24 @@ def of_record(record: Mapping[str, Any], version: str) -> Origin:
         return _of_git(address, commit)
     folder = Path(unquote(urlsplit(address).path))
     if "dir_info" in record and (folder / _MODULE).is_dir():
-        return _of_folder(folder)
-    return _of_version(version)
+        return _of_folder(folder, version)
+    origin = _of_version(version)
+    return replace(origin, dependency=f"ucam-faas @ {address}") if address else origin
 
 
 def _of_git(address: str, ref: str) -> Origin:
-    return Origin(
-        f"ucam-faas @ git+{address}@{ref}",
-        f"git::{address}//{_MODULE}?ref={ref}",
-    )
+    return Origin(f"ucam-faas @ git+{address}@{ref}", f"git::{address}//{_MODULE}?ref={ref}")
 
 
-def _of_folder(folder: Path) -> Origin:
+def _of_folder(folder: Path, version: str) -> Origin:
     return Origin(
-        f"ucam-faas @ {folder.as_uri()}",
-        str(folder / _MODULE),
-        "It uses the ucam_faas in a folder of this machine. For colleagues and CI, name a commit "
-        "or a version in pyproject.toml and deploy/main.tf.",
+        _of_version(version).dependency,
+        # Terraform copies the folder before the //, which has all that the module uses.
+        f"{folder / 'terraform'}//modules/collection",
+        # Not as an address in the dependency: pip keeps a wheel of it, and ignores later changes.
+        checkout=folder,
+        note="Makefile and deploy/main.tf name the folder of ucam_faas on this machine. Colleagues "
+        "and CI need a commit or a version: docs/own-project.md.",
     )
 
 
@@ -102,5 +105,5 @@ def _of_version(version: str) -> Origin:
     return Origin(
         f"ucam-faas>={version},<{major + 1}",
         f"git::{REPOSITORY}//{_MODULE}?ref={version}",
-        "Write the address of the repository of ucam_faas into deploy/main.tf.",
+        note="Write the address of the repository of ucam_faas into deploy/main.tf.",
     )
