@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import command_tree
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -25,6 +26,7 @@ from simulation import tables
 from ucam_faas import exceptions
 from ucam_faas.cli import main as cli
 from ucam_faas.cli._errors import CODES
+from ucam_faas.completion.commands import FILE as COMMANDS
 from ucam_faas.config import Settings
 from ucam_faas.deploy.checks import FAMILIES
 from ucam_faas.deploy.keys import keys as deployment_keys
@@ -199,6 +201,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "error codes": error_codes,
     "help": help_of,
     "help asyncapi": lambda: help_of("asyncapi"),
+    "help completion": lambda: help_of("completion"),
     "help config": lambda: help_of("config"),
     "ratios": ratios,
     "rules": rules,
@@ -227,14 +230,21 @@ def render(text: str) -> str:
     return _PART.sub(lambda match: match[1] + "\n" + PARTS[match[2]]() + "\n" + match[3], text)
 
 
+def commands() -> str:
+    text = json.dumps(command_tree.tree(), indent=1, ensure_ascii=False)
+    return re.sub(r"[{[]\s[^{}[\]]*[]}]", lambda leaf: " ".join(leaf[0].split()), text) + "\n"
+
+
 def main() -> int:
-    stale = [path for path in DOCUMENTS if path.read_text() != render(path.read_text())]
+    texts = {path: path.read_text() for path in DOCUMENTS}
+    new = {path: render(text) for path, text in texts.items()} | {COMMANDS: commands()}
+    stale = [path for path, text in new.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is out of date: run python docs/generate.py")
         return 1 if stale else 0
     for path in stale:
-        path.write_text(render(path.read_text()))
+        path.write_text(new[path])
     return 0
 
 

@@ -38,7 +38,10 @@ LEVELS = (
     {"sending"},
     {"job_runs", "decorators", "task_types", "collection", "function", "http_jobs"},
     {"serving", "worker", "emulator", "actions", "dead_letters", "backends", "dashboard", "mcp"},
-    {"dev", "deploy", "doctor", "scaffold", "testing", "cli", "_pytest_plugin", "__main__"},
+    {
+        *("dev", "completion", "deploy", "doctor", "scaffold", "testing", "cli"),
+        *("_pytest_plugin", "__main__"),
+    },
 )
 """The rooms of docs/architecture.md: a folder and its contents, or a top-level module.
 `__init__` is just above level 6."""

@@ -64,7 +64,7 @@ def error_of(result: Result) -> str:
         (["start"], "`ucam-faas serve` serves"),
         (["replay"], "`ucam-faas dlq replay` sends dead letters again"),
         (["main.py"], "To serve that file: ucam-faas serve main.py, or ucam-faas dev main.py."),
-        (["xyz"], "There are: asyncapi, check, config, dashboard,"),
+        (["xyz"], "There are: asyncapi, check, completion, config,"),
         (["dev", "--taget", "x"], "'--target'"),
     ],
     ids=" ".join,

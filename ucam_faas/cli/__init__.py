@@ -21,6 +21,7 @@ from ucam_faas.dev.env_file import NAME, EnvFile
 _VERBS = {
     "asyncapi": "describe the topics of tasks and their messages as AsyncAPI",
     "check": "find contradictions between code, configuration and Terraform",
+    "completion": "print the script that completes commands and task names in a shell",
     "config": "print the configuration of each task, and the origin of each value",
     "dashboard": "show tasks, messages, jobs and dead letters in a browser",
     "dev": "serve tasks on this machine, with an embedded Pub/Sub and scheduler",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from ucam_faas import local_state
@@ -35,6 +34,8 @@ def elsewhere() -> str:
 
     It is looked for at the port that it takes unless another is asked for.
     """
+    from http.client import HTTPConnection, HTTPException  # not at each start
+
     connection = HTTPConnection(DEFAULT_ADDRESS, timeout=_SECONDS)
     try:
         connection.request("GET", PAGE)

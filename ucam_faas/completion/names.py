@@ -1,0 +1,82 @@
+"""The names of tasks, lanes and schedules that `ucam-faas dev` served last."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ucam_faas import local_state
+from ucam_faas.completion.commands import LANE, SCHEDULE, TASK, TASKS
+from ucam_faas.local_state import FOLDER
+
+_SAFE = re.compile(r"[A-Za-z0-9][\w.~+%-]*", re.ASCII)
+"""The shell writes a candidate to the command line as it is, and a file may come with a clone."""
+_LONGEST = 80
+
+
+class Names:
+    """The names in a folder's list of tasks, or in that of the nearest folder above it.
+
+    Args:
+        folder: to begin with. The search ends at the root of a repository.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, kind: str, task: str = "") -> list[tuple[str, str]]:
+        """Return names of a kind, each with a description.
+
+        Args:
+            kind: TASK, TASKS, LANE or SCHEDULE; none for any other.
+            task: whose lanes; empty: all.
+        """
+        finders = {TASK: _tasks, TASKS: _tasks, LANE: _lanes, SCHEDULE: _schedules}
+        if kind not in finders:
+            return []
+        helps = {
+            name: _line(help)
+            for needs in self._needs()
+            if kind != LANE or task in ("", needs.get("name"))
+            for name, help in finders[kind](needs)
+            if isinstance(name, str) and _SAFE.fullmatch(name)
+        }
+        return sorted(helps.items())
+
+    def _needs(self) -> Iterator[dict[str, Any]]:
+        for folder in (self._folder, *self._folder.parents):
+            if (folder / FOLDER / local_state.TASKS).exists():
+                for task in local_state.read_tasks(folder):
+                    needs = task.get("needs") if isinstance(task, dict) else None
+                    if isinstance(needs, dict):
+                        yield needs
+                return
+            if (folder / ".git").exists():
+                return
+
+
+def _tasks(needs: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    yield needs.get("name"), needs.get("summary")
+
+
+def _lanes(needs: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    for lane in _list(needs.get("lanes")):
+        yield lane, f"of {needs.get('name')}"
+
+
+def _schedules(needs: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    for schedule in _list(needs.get("schedules")):
+        if isinstance(schedule, dict):
+            yield schedule.get("name"), schedule.get("expression")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _line(text: Any) -> str:
+    """Return a description on one line, without anything that steers a terminal."""
+    line = " ".join(str(text or "").split())
+    return "".join(c for c in line if c.isprintable())[:_LONGEST]
