@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs/site"))
 
+import api  # noqa: E402
+from docstrings import reread  # noqa: E402
 from documents import NAVIGATION, Documents, navigation  # noqa: E402
 
 
@@ -70,6 +72,49 @@ def test_a_link_to_a_missing_file_is_refused_with_its_document(repository: Path)
         Documents(repository).text("docs/page.md")
 
 
+def test_generated_documents_are_listed_in_the_site_only(repository: Path) -> None:
+    (repository / "docs/README.md").write_text(
+        "# All\n\n## Part\n\n<!-- site: - [A](api/README.md): b -->\n"
+    )
+    (repository / "README.md").write_text("# Front\n")
+    generated = {"docs/api/README.md": "# A\n", "docs/api/b.md": "# B\n"}
+
+    documents = Documents(repository, generated=generated)
+
+    assert documents.text("docs/README.md").endswith("- [A](api/index.md): b\n")
+    assert ":caption: Part\n\nA <api/index>\n" in documents.text("docs/README.md")
+    assert "api/b" not in Documents(repository).text("docs/README.md")
+    assert documents.text("docs/api/README.md").endswith(":hidden:\n\nb\n```\n")
+
+
+def test_each_public_name_is_on_one_page_of_the_api() -> None:
+    names = api.names()
+
+    assert api.public_names() - set(names) == set(), "Add it to docs/site/api.toml."
+    assert len(set(names)) == len(names)
+    assert [
+        name
+        for name in names
+        if name.startswith("ucam_faas.testing.") and name not in api.public_names()
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("docstring", "read"),
+    [
+        ("Of `x = 1`, and `y`s.", "Of ``x = 1``\\ , and ``y``\\ s."),
+        ("See `Job`.", "See :py:obj:`Job <ucam_faas.Job>`\\ ."),
+        ("See `Job.wait()`.", "See :py:obj:`Job.wait() <ucam_faas.Job.wait>`\\ ."),
+        ("See `Job.walk`.", "See ``Job.walk``\\ ."),
+        ("In `docs/jobs.md` and docs/http.md.", "In :doc:`/jobs` and :doc:`/http`."),
+        ("So:\n\n    a = 1\n", "So::\n\n    a = 1\n"),
+        ("So:\n\n    >>> `a`\n    1\n", "So:\n\n    >>> `a`\n    1\n"),
+    ],
+)
+def test_a_docstring_is_read_as_it_was_written(docstring: str, read: str) -> None:
+    assert reread(docstring) == read
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the site, and return the folder of its pages."""
@@ -82,7 +127,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("site")
 def test_each_document_is_a_page_of_the_site(site: Path) -> None:
     expected = {Path(place).with_suffix(".html") for place in Documents(ROOT).places.values()}
 
@@ -92,7 +136,23 @@ def test_each_document_is_a_page_of_the_site(site: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("site")
+def test_the_api_and_the_commands_are_in_the_site(site: Path) -> None:
+    texts = [path.read_text() for path in site.glob("api/*.html")]
+    anchors = set(re.findall(r'id="(ucam_faas[\w.]*)"', "".join(texts)))
+
+    assert api.public_names() <= anchors
+    assert "dlq reopen [OPTIONS]" in (site / "commands.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_search_knows_the_pages(site: Path) -> None:
+    index = (site / "searchindex.js").read_text()
+
+    assert "send_many" in index
+    assert '"api/jobs"' in index
+
+
+@pytest.mark.slow
 def test_a_page_loads_nothing_from_elsewhere(site: Path) -> None:
     page = (site / "tutorial.html").read_text()
 

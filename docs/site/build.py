@@ -14,6 +14,9 @@ import shutil
 import sys
 from pathlib import Path
 
+import api
+import commands
+from docstrings import reread
 from documents import Documents
 from sphinx.cmd.build import build_main
 
@@ -37,11 +40,12 @@ def main() -> int:
     parser.add_argument("--source-url", help="of the repository's files, to link to them")
     options = parser.parse_args()
     source, html, doctrees = (options.folder / name for name in ("source", "html", "doctrees"))
-    stage(Documents(ROOT, options.source_url), source)
+    generated = {**api.pages(reread), **commands.pages()}
+    stage(Documents(ROOT, options.source_url, generated), source)
     shutil.rmtree(html, ignore_errors=True)
     strict = ["--fail-on-warning", "--keep-going", "--fresh-env"]
     folders = ["--conf-dir", str(SITE), "--doctree-dir", str(doctrees), str(source), str(html)]
-    code = build_main([*strict, "--quiet", "--jobs", "2", *folders])
+    code = build_main([*strict, "--quiet", *folders])
     if code == 0:
         print(f"Open {html / 'index.html'}")
     return code

@@ -7,6 +7,7 @@ another folder leads to the documents beside and below it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from posixpath import dirname, normpath, relpath
@@ -15,17 +16,20 @@ NAVIGATION = "docs/README.md"
 FRONT = "index.md"
 _FOLDERS = ("docs/**/", "benchmarks/", "example_tasks/**/", "terraform/**/")
 _ALSO = ("CHANGELOG.md",)
+_APART = "docs/decisions/"
+"""Its README lists its pages: in the side bar, the sixty would take a third of the build's time."""
 _INTRODUCTION_ENDS = "\n## Try this repository"
 _FENCE = re.compile(r"(^ *```.*?^ *```\n)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 _SECTION = re.compile(r"^## (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-_ITEM = re.compile(r"^- \[.*?\]\(([^)]+)\)", re.MULTILINE)
+_SITE_ONLY = re.compile(r"<!-- site: (.*?) -->")
+_ITEM = re.compile(r"^- \[(.*?)\]\(([^)]+)\)", re.MULTILINE)
 
 
-def navigation(text: str) -> dict[str, list[str]]:
-    """Return the sections of docs/README.md, each with its documents, as paths from the root."""
+def navigation(text: str) -> dict[str, dict[str, str]]:
+    """Return the sections of docs/README.md: the labels of the documents, by path from the root."""
     return {
-        title: [_target(NAVIGATION, link) for link in _ITEM.findall(body)]
+        title: {_target(NAVIGATION, link): label for label, link in _ITEM.findall(body)}
         for title, body in _SECTION.findall(text)
     }
 
@@ -38,10 +42,13 @@ class Documents:
         root: its folder.
         source_url: of its files, for links to files that aren't documents; None: these become
             plain text.
+        generated: the texts of documents that are only in the site, by their path from the root;
+            docs/README.md lists them by a comment, `<!-- site: LINE -->`.
     """
 
     root: Path
     source_url: str | None = None
+    generated: Mapping[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(init=False)
     """Their paths from the root, each with its path in the site's source."""
 
@@ -50,7 +57,7 @@ class Documents:
         names = [
             str(path.relative_to(self.root)) for path in paths if ".terraform" not in path.parts
         ]
-        places = {name: _place(name) for name in [*names, *_ALSO]}
+        places = {name: _place(name) for name in [*names, *_ALSO, *self.generated]}
         object.__setattr__(self, "places", places)
 
     def text(self, name: str) -> str:
@@ -58,6 +65,8 @@ class Documents:
         text = self._relinked(name)
         if name == NAVIGATION:
             return self._front_page(text)
+        if name.startswith(_APART):
+            return text if name.endswith("/README.md") else f"---\norphan: true\n---\n\n{text}"
         return text + self._contents(name) if name.endswith("/README.md") else text
 
     def _relinked(self, name: str) -> str:
@@ -65,9 +74,15 @@ class Documents:
             address = self._address(name, match[2])
             return f"[{match[1]}]({address})" if address else match[1]
 
-        parts = _FENCE.split((self.root / name).read_text())
+        parts = _FENCE.split(self._read(name))
         parts[::2] = [_LINK.sub(relink, text) for text in parts[::2]]
         return "".join(parts)
+
+    def _read(self, name: str) -> str:
+        if name in self.generated:
+            return self.generated[name]
+        text = (self.root / name).read_text()
+        return _SITE_ONLY.sub(r"\1" if self.generated else "", text)
 
     def _address(self, name: str, link: str) -> str | None:
         path, mark, anchor = link.partition("#")
@@ -88,8 +103,8 @@ class Documents:
     def _front_page(self, contents: str) -> str:
         """Return the README's introduction and the parts of the site."""
         introduction = self._relinked("README.md").partition(_INTRODUCTION_ENDS)[0]
-        for title, names in navigation((self.root / NAVIGATION).read_text()).items():
-            tree = _toctree([_place(name) for name in names], title)
+        for title, labels in navigation(self._read(NAVIGATION)).items():
+            tree = _toctree({_place(name): label for name, label in labels.items()}, title)
             contents = contents.replace(f"## {title}\n", f"{tree}\n### {title}\n")
         return f"{introduction}\n#{contents}"
 
@@ -97,7 +112,8 @@ class Documents:
         folder = dirname(name) + "/"
         below = [other for other in self.places if other.startswith(folder) and other != name]
         here = dirname(_place(name))
-        return "\n" + _toctree([relpath(_place(other), here) for other in below]) if below else ""
+        tree = _toctree({relpath(_place(other), here): "" for other in below})
+        return f"\n{tree}" if below else ""
 
 
 def _place(name: str) -> str:
@@ -110,7 +126,9 @@ def _target(name: str, link: str) -> str:
     return normpath(f"{dirname(name) or '.'}/{link}")
 
 
-def _toctree(places: list[str], caption: str = "") -> str:
+def _toctree(labels: Mapping[str, str], caption: str = "") -> str:
+    """Return the navigation to places, each with its label; without one, its title is shown."""
     options = [":hidden:", f":caption: {caption}"] if caption else [":hidden:"]
-    names = [place.removesuffix(".md") for place in places]
-    return "\n".join(["```{toctree}", *options, "", *names, "```", ""])
+    names = {place.removesuffix(".md"): label for place, label in labels.items()}
+    entries = [f"{label} <{name}>" if label else name for name, label in names.items()]
+    return "\n".join(["```{toctree}", *options, "", *entries, "```", ""])

@@ -98,7 +98,9 @@ class MessageHandlerContext:
 
 
 CLOUD_EVENT_CONTEXT: ContextVar[CloudEventHandlerContext] = ContextVar("CLOUD_EVENT_CONTEXT")
+"""The CloudEvent of the running execution; unset without one."""
 MESSAGE_CONTEXT: ContextVar[MessageHandlerContext] = ContextVar("MESSAGE_CONTEXT")
+"""The Pub/Sub message of the running execution; unset without one."""
 
 
 def attributes_of(

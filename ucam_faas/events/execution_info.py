@@ -70,6 +70,7 @@ class AbortedExecutionResult:
 
 
 ExecutionResult = CompletedExecutionResult | AbortedExecutionResult
+"""How an execution ended, in its report."""
 
 
 class ExecutionInfo(BaseModel):

@@ -25,9 +25,11 @@ from ucam_faas.events.fail_fast import StopsAtFirstError
 PUBSUB_MESSAGE_TYPE: Literal["type.googleapis.com/google.pubsub.v1.PubsubMessage"] = (
     "type.googleapis.com/google.pubsub.v1.PubsubMessage"
 )
+"""The `type` of a `PubsubMessage`."""
 PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE: Literal["google.cloud.pubsub.topic.v1.messagePublished"] = (
     "google.cloud.pubsub.topic.v1.messagePublished"
 )
+"""The type of the CloudEvents that Eventarc makes of Pub/Sub's messages."""
 
 TOPIC_PATH = re.compile(r"projects/(?P<project>[^/]+)/topics/(?P<topic>[^/]+)")
 SUBSCRIPTION_PATH = re.compile(r"projects/(?P<project>[^/]+)/subscriptions/(?P<subscription>[^/]+)")

@@ -81,3 +81,4 @@ _DEFAULTS: Mapping[AbortedExecutionReason | str, HttpResponseCreator.ResponseFie
     AbortedExecutionReason.USER_DATA_INVALID: _default(InvalidPayload),
 }
 DEFAULT_HTTP_RESPONSE_CREATOR = HttpResponseCreator()
+"""Makes the responses of tasks that don't replace it."""

@@ -86,6 +86,7 @@ class StructlogJsonExecutionResultLogger:
 
 
 DEFAULT_EXECUTION_RESULT_LOGGER = StructlogJsonExecutionResultLogger()
+"""Logs the reports of tasks that don't replace it."""
 
 
 def record(

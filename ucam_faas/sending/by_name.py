@@ -26,7 +26,7 @@ def send(task: str, payload: Any = NO_PAYLOAD, **options: Unpack[SendOptions]) -
         options: see `SendOptions`.
 
     Raises:
-        JobError: and others, see `sends.send`.
+        JobError: and others, as a task's own `send` raises them.
     """
     return sends.send(target_of(task), payload, **options)
 

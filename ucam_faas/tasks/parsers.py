@@ -22,6 +22,7 @@ from ucam_faas.tasks import payload_types
 EventDataT = TypeVar("EventDataT")
 
 MessageParserFn = Callable[[bytes], EventDataT]
+"""Makes a payload of a message's data: a task's `message_type=`."""
 
 
 class CloudEventType(Generic[EventDataT]):

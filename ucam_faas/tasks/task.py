@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ucam_faas.tasks.message_batches import BatchLimits
 
 ExecutionResultLoggerFn = Callable[[ExecutionInfo], None]
+"""Logs the report of an execution."""
 CreateExecutionResultHttpResponseFn = Callable[[ExecutionInfo], Any]
 """Returns any Flask response value, or None for 200 `OK`."""
 

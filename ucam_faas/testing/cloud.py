@@ -37,6 +37,7 @@ from ucam_faas.testing.serving import served
 from ucam_faas.testing.tasks import task_of, tasks_of
 
 Deliveries = Literal["normal", "parallel", "hostile"]
+"""How an `EmbeddedCloud` delivers messages."""
 
 
 @dataclass(frozen=True, slots=True)

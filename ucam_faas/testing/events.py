@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
 
 SUBSCRIPTION = "projects/test-project/subscriptions/test-subscription"
+"""The subscription of messages that are made without one."""
 PUBLISH_TIME = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
+"""The time of messages that are made without one, and the start of a `ManualClock`."""
 _ids = itertools.count(1)
 
 

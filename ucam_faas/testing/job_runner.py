@@ -37,6 +37,7 @@ from ucam_faas.testing.not_idle import NotIdleError
 from ucam_faas.testing.tasks import tasks_of
 
 JobDeliveries = Literal["normal", "hostile"]
+"""How `jobs` delivers wakes."""
 MOST_ROWS = 100_000
 EVENTS_TOPIC = "events"
 """Where the events of jobs go, unless the settings name another topic."""
