@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OLD := .venv-lowest
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
   --generate-hashes --no-header
 IMAGE_EXTRAS := --extra auth --extra pubsub --extra storage
@@ -17,7 +18,7 @@ LABELS = $(OCI).title=ucam-faas $(OCI).licenses=MIT \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint dist image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials variants pictures site clean
+.PHONY: help run test test-fast test-lowest lint dist image lock benchmark benchmark-emulator benchmark-container benchmark-jobs benchmark-steps benchmark-processes benchmark-history benchmark-guard simulate trials variants pictures site clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -38,6 +39,22 @@ test: $(STAMP)  ## run every test, in four processes
 
 test-fast: $(STAMP)  ## run the tests that take less than 0.25 s each
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+# Its documents show the help of the newest click, and some of Google's older libraries warn of the
+# years that this Python has left.
+OLD_OPTIONS := --deselect tests/test_documents.py::test_the_generated_parts_are_up_to_date \
+  -W "ignore:You are using a Python version:FutureWarning"
+$(OLD)/.installed: pyproject.toml $(STAMP)
+	$(BIN)/uv venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(OLD)
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python $(OLD) --extra dev \
+	  --output-file $(OLD)/versions.txt pyproject.toml
+	$(BIN)/uv pip sync --quiet --python $(OLD) $(OLD)/versions.txt
+	$(BIN)/uv pip install --quiet --python $(OLD) --no-deps --editable .
+	@touch $@
+
+test-lowest: export PYTHONWARNINGS = ignore:You are using a Python version:FutureWarning
+test-lowest: $(OLD)/.installed  ## run the tests with the lowest versions that pyproject.toml allows
+	PATH="$(CURDIR)/$(OLD)/bin:$$PATH" $(OLD)/bin/python -m pytest -n 4 $(OLD_OPTIONS) $(OPTIONS)
 
 lint: $(STAMP)  ## check style, types and words
 	$(BIN)/ruff check .
@@ -102,4 +119,4 @@ site: $(STAMP)  ## build the documentation as a web site in build/site/html
 	$(BIN)/python docs/site/build.py $(ARGS)
 
 clean:  ## remove installed and cached files
-	rm -rf $(VENV) build dist benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLD) build dist benchmarks/.ucam-faas-* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 python .ci/dist.py --out dist
 python .ci/dist.py --out dist --tag v2.0.0 --repository https://git.example.org/TEAM/ucam_faas
+python .ci/dist.py --notes      # print this version's part of CHANGELOG.md
 
 It builds git's files in a folder of their own, with the versions in .ci/locks/build.txt and the
 date of the commit. `--tag` is for releases: it refuses anything that the tag doesn't stand for.
@@ -37,7 +38,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     parser.add_argument("--tag")
     parser.add_argument("--repository")
+    parser.add_argument("--notes", action="store_true")
     arguments = parser.parse_args()
+    if arguments.notes:
+        print(notes_of((ROOT / "CHANGELOG.md").read_text()))
+        return
     files = build(arguments.out, repository=arguments.repository, tag=arguments.tag)
     command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, files)]
     subprocess.run(command, check=True)
@@ -77,6 +82,11 @@ def git(*arguments: str) -> str:
     """Return the output of git in the repository."""
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def notes_of(changes: str) -> str:
+    """Return the text below the first heading of a version."""
+    return re.split(r"^## .*\n", changes, maxsplit=2, flags=re.MULTILINE)[1].strip()
 
 
 def refuse_other_than(tag: str, version: str) -> None:

@@ -65,7 +65,7 @@ def error_of(result: Result) -> str:
         (["replay"], "`ucam-faas dlq replay` sends dead letters again"),
         (["main.py"], "To serve that file: ucam-faas serve main.py, or ucam-faas dev main.py."),
         (["xyz"], "There are: asyncapi, check, completion, config,"),
-        (["dev", "--taget", "x"], "'--target'"),
+        (["dev", "--taget", "x"], "--target"),
     ],
     ids=" ".join,
 )

@@ -230,7 +230,7 @@ def test_a_purge_asks_first(run: Run, scene: Scene, monkeypatch: pytest.MonkeyPa
     assert refused.exit_code == 1
     assert len(scene.pubsub.ids(KEEPER)) == 40
     purged = run("purge", f"{KEEPER}/1", f"{KEEPER}/2", input="y\n")
-    assert purged.stdout == "2 letters are removed from Pub/Sub.\n"
+    assert purged.stdout.endswith("2 letters are removed from Pub/Sub.\n")
     assert len(scene.pubsub.ids(KEEPER)) == 38
 
 

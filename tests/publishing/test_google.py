@@ -112,7 +112,12 @@ def google(monkeypatch: pytest.MonkeyPatch, no_credentials: None) -> Iterator[Go
         google = Google(server.server_address[1])
         # google-auth reads the variables of these, GCE_METADATA_HOST and more, at its import.
         monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", google.host)
-        monkeypatch.setattr(_metadata, "_NO_GCE_CHECK", False)
+        monkeypatch.setattr(_metadata, "_NO_GCE_CHECK", False, raising=False)
+        # older versions
+        monkeypatch.setattr(
+            _metadata, "_METADATA_ROOT", f"http://{google.host}/computeMetadata/v1/", raising=False
+        )
+        monkeypatch.setattr(_metadata, "_METADATA_IP_ROOT", f"http://{google.host}", raising=False)
         monkeypatch.setenv("GCE_METADATA_IP", google.host)
         threading.Thread(target=server.serve_forever, args=(0.05,)).start()
         yield google
@@ -127,7 +132,8 @@ def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run on a machine that isn't logged in to Google."""
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
-    monkeypatch.setattr(_metadata, "_NO_GCE_CHECK", True)
+    monkeypatch.setattr(_metadata, "_NO_GCE_CHECK", True, raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
 
 
 @pytest.mark.parametrize("module", ["google.auth", "requests"])

@@ -12,6 +12,9 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+OF_GOOGLE = ("-W", "ignore:You are using a Python version:FutureWarning")
+"""Some versions of Google's libraries warn of the years that this Python has left."""
+
 PROJECT = """
 import os
 
@@ -85,7 +88,7 @@ def start(project: Path, *options: str) -> subprocess.Popen[str]:
 
 def test_the_plugin_brings_the_fixtures(project: Path) -> None:
     """Warnings are errors for many; and in any order each test finds its world as it should be."""
-    run = start(project, "-W", "error", "-k", "not hostile")
+    run = start(project, "-W", "error", *OF_GOOGLE, "-k", "not hostile")
 
     output, _ = run.communicate(timeout=60)
 

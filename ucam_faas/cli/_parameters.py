@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +12,14 @@ from ucam_faas.tasks import lanes
 from ucam_faas.tasks.backoffs import exponential
 from ucam_faas.tasks.policies import MAX_ATTEMPTS, MAX_BACKOFF, RetryPolicy
 
+if TYPE_CHECKING:
+    # generic from click 8.4 on
+    _Type = click.ParamType[Any]
+else:
+    _Type = click.ParamType
 
-class _Duration(click.ParamType[Any]):
+
+class _Duration(_Type):
     """A timedelta, such as 90s, 5m, 1h30m or 7d."""
 
     name = "duration"
@@ -26,7 +32,7 @@ class _Duration(click.ParamType[Any]):
             self.fail(str(error))
 
 
-class _Time(click.ParamType[Any]):
+class _Time(_Type):
     """A datetime with a time zone."""
 
     name = "time"
@@ -42,7 +48,7 @@ class _Time(click.ParamType[Any]):
         return time
 
 
-class _Retry(click.ParamType[Any]):
+class _Retry(_Type):
     """A RetryPolicy, such as 3; 5,30s; or 20,1m,1d: attempts, first wait, longest wait."""
 
     name = "retry"
@@ -67,7 +73,7 @@ class _Retry(click.ParamType[Any]):
         return RetryPolicy(max_attempts=int(attempts), backoff=backoff)
 
 
-class _Lane(click.ParamType[Any]):
+class _Lane(_Type):
     """The name of a lane, or its number, as `send` takes it."""
 
     name = "lane"
