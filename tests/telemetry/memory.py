@@ -21,6 +21,7 @@ from ucam_faas.jobs.stores import JobStore
 from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.publishing.traced import TracedPublisher
 from ucam_faas.tasks import registry
+from ucam_faas.tasks.task import Kind
 from ucam_faas.telemetry.metrics import Metrics
 from ucam_faas.telemetry.telemetry import Telemetry, Tools
 from ucam_faas.testing import Push
@@ -35,10 +36,16 @@ class Recorder:
     _spans: InMemorySpanExporter
     _metrics: InMemoryMetricReader
 
-    def run(self, function: Any, push: Push, *, path: str = "") -> Conclusion:
+    def run(self, function: Any, push: Push) -> Conclusion:
         """Run a task on a push."""
-        delivery = envelopes.decode(push.body, _lower(push.headers), path)
-        return execute(Execution(registry.task_of(function), delivery, self.runtime))
+        task = registry.task_of(function)
+        assert task is not None
+        headers = _lower(push.headers)
+        if task.kind is Kind.RAW:
+            delivery = envelopes.raw(push.body, headers)
+        else:
+            delivery = envelopes.decode(push.body, headers)
+        return execute(Execution(task, delivery, self.runtime))
 
     def spans(self, name: str | None = None) -> list[ReadableSpan]:
         """Return the spans that have ended."""
@@ -49,19 +56,6 @@ class Recorder:
         spans = self.spans(name)
         assert len(spans) == 1, [span.name for span in self.spans()]
         return spans[0]
-
-    def points(self, name: str) -> list[Any]:
-        """Return the data points of a metric."""
-        data = self._metrics.get_metrics_data()
-        metrics = [
-            metric
-            for resource in (data.resource_metrics if data else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        ]
-        return [
-            point for metric in metrics if metric.name == name for point in metric.data.data_points
-        ]
 
     def metrics(self) -> dict[str, list[Any]]:
         """Return the data points of all metrics."""

@@ -13,7 +13,13 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import BaseModel
 
 import ucam_faas
-from ucam_faas import DeadLetter, Retry
+from ucam_faas import BatchMessage, BatchResult, DeadLetter, Retry
+from ucam_faas.events import envelopes
+from ucam_faas.execution.execution import Execution
+from ucam_faas.execution.message_batch import execution_of
+from ucam_faas.execution.pipeline import execute
+from ucam_faas.tasks import registry
+from ucam_faas.telemetry.context import parent_text
 from ucam_faas.testing import make_message, make_push
 
 from .memory import recorder
@@ -205,6 +211,39 @@ def test_the_span_is_the_functions_current_one(function: Any) -> None:
 
     assert [span.get_span_context() for span in current] == [context_of(here.spans()[0])]
     assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+@ucam_faas.batch_handler(message_type=Order)
+def store_all(messages: list[BatchMessage[Order]]) -> BatchResult:
+    current.append(trace.get_current_span())
+    return BatchResult({messages[-1]: Retry()})
+
+
+def test_a_batch_is_one_span_with_a_link_to_each_message() -> None:
+    here = recorder()
+    task = registry.task_of(store_all)
+    assert task is not None
+    members = [
+        Execution(task, envelopes.decode(push.body, {}), here.runtime)
+        for push in (push_of(0, PUBLISHED), push_of(1, REQUESTED), push_of(2))
+    ]
+    current.clear()
+
+    execute(execution_of(task, members, ["", "", ""]))
+
+    span = here.span("process store-sub")
+    attributes = dict(span.attributes or {})
+    assert span.parent is None
+    assert [parent_text(link.context) for link in span.links] == [PUBLISHED, REQUESTED]
+    assert attributes["messaging.batch.message_count"] == 3
+    assert attributes["messaging.destination.name"] == "store-sub"
+    assert current[0].get_span_context() == context_of(span)
+    outcomes = here.metrics()["ucam_faas.outcomes"]
+    assert {point.attributes["ucam_faas.outcome"]: point.value for point in outcomes} == {
+        "done": 2,
+        "retry": 1,
+    }
+    assert here.metrics()["messaging.client.consumed.messages"][0].value == 3
 
 
 def test_log_lines_carry_the_span(caplog: pytest.LogCaptureFixture) -> None:

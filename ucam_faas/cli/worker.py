@@ -109,6 +109,8 @@ def work(sources: Sequence[str], arguments: dict[str, Any], *, json_only: bool) 
     gc.freeze()  # loaded modules stay: no collection needs to scan them
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         result = runner.run(worker.run())
+        if started.runtime.telemetry is not None:
+            started.runtime.telemetry.close()
         code = 1 if result.is_exhausted else 0
         if json_only:
             with suppress(BrokenPipeError):  # the reader has the first line

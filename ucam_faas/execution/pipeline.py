@@ -202,11 +202,13 @@ def _settled(execution: Execution, decision: Decision, *, publish: bool = True) 
             dead_letters.note_attempt(execution, outcome)
     if inbox.are_unpublished(execution.log_context):
         inbox.flush(execution.log_context)
-    traces.end(execution, decision, outcome)
+    if was_run and execution.batch is not None:
+        conclusion = execution.batch.settle(execution, decision, publish=publish)
+        traces.end(execution, decision, execution.batch.outcomes)
+        return conclusion
+    traces.end(execution, decision, (outcome,))
     if not was_run:
         return not_run(execution, decision)
-    if execution.batch is not None:
-        return execution.batch.settle(execution, decision, publish=publish)
     return report(execution, decision, outcome)
 
 

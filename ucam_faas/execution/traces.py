@@ -5,7 +5,7 @@ It is a no-op without telemetry. What fails in here changes nothing of the execu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,11 +68,11 @@ def join(execution: Execution, trace: str) -> None:
     _harmless(enter)
 
 
-def end(execution: Execution, decision: Decision, settled: Outcome) -> None:
+def end(execution: Execution, decision: Decision, outcomes: Sequence[Outcome]) -> None:
     """End the span of an execution, and record its outcome.
 
     Args:
-        settled: the decision's outcome; or DeadLettered, when the message is on its topic.
+        outcomes: of its messages: the decision's; or DeadLettered, when one is on its topic.
     """
     telemetry = execution.runtime.telemetry
     if telemetry is None:
@@ -81,13 +81,14 @@ def end(execution: Execution, decision: Decision, settled: Outcome) -> None:
 
     def stop() -> None:
         if processing is None:
-            telemetry.end(None, _arrival(execution, None), cause=decision.outcome, settled=settled)
+            arrival = _arrival(execution, None)
+            telemetry.end(None, arrival, cause=decision.outcome, outcomes=outcomes)
             return
         telemetry.end(
             processing.span,
             processing.arrival,
             cause=decision.outcome,
-            settled=settled,
+            outcomes=outcomes,
             error=None if isinstance(decision.error, Unclaimed) else decision.error,
             seconds=clock.monotonic() - processing.began,
         )
@@ -129,18 +130,20 @@ def count(span: Any, number: int) -> None:
 def _arrival(execution: Execution, wake: Mapping[str, str] | None) -> Arrival:
     from ucam_faas.telemetry.arrival import Arrival  # executions without telemetry don't need it
 
-    delivery, message = execution.delivery, execution.delivery.message
-    published = None if message is None else message.publish_time
+    batch = () if execution.batch is None else execution.batch.deliveries
     now = execution.runtime.clock.now()
+    published = [
+        each.message.publish_time for each in batch or (execution.delivery,) if each.message
+    ]
     return Arrival(
         execution.task,
-        delivery,
+        execution.delivery,
         execution.lane,
         None if execution.job is None else execution.job.key.id or None,
         wake,
-        () if execution.batch is None else execution.batch.deliveries,
+        batch,
         execution.elapsed_seconds(),
-        None if published is None else max(0.0, (now - published).total_seconds()),
+        [max(0.0, (now - time).total_seconds()) for time in published if time is not None],
     )
 
 

@@ -76,6 +76,8 @@ class Runner:
         Raises:
             UCAMFAASCouldNotLoadTarget: some of it failed.
         """
+        if self.runtime.telemetry is not None:
+            self.runtime.telemetry.open()
         apart = [task for task in self._tasks if task.run_in_process]
         if apart:
             from ucam_faas.serving.processes.pool import ProcessPool  # other tasks don't need it
@@ -246,6 +248,8 @@ class Runner:
                 abandoned_threads=self._pool.abandoned,
                 stack=stack,
             )
+            if self.runtime.telemetry is not None:
+                self.runtime.telemetry.abandoned(run.execution.task)
             self._check_exhausted()
 
     def _check_exhausted(self) -> None:

@@ -20,7 +20,7 @@ class Arrival:
         wake: the attributes of the message that woke the job.
         batch: the deliveries of a batch.
         waited_seconds: since the delivery arrived.
-        age_seconds: since the message was published.
+        ages_seconds: since the messages were published.
     """
 
     task: Task
@@ -30,4 +30,4 @@ class Arrival:
     wake: Mapping[str, str] | None = None
     batch: Sequence[Delivery] = ()
     waited_seconds: float = 0.0
-    age_seconds: float | None = None
+    ages_seconds: Sequence[float] = ()

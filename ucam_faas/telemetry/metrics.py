@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry.metrics import Meter, MeterProvider
@@ -69,26 +70,32 @@ class Metrics:
         """Record the start of an execution."""
         task = {"ucam_faas.task": arrival.task.name}
         self.queue_wait.record(arrival.waited_seconds, task)
-        if arrival.age_seconds is not None:
-            self.age.record(arrival.age_seconds, task)
-        if arrival.delivery.delivery_attempt is not None:
-            self.attempts.record(arrival.delivery.delivery_attempt, task)
+        for age in arrival.ages_seconds:
+            self.age.record(age, task)
+        for delivery in arrival.batch or (arrival.delivery,):
+            if delivery.delivery_attempt is not None:
+                self.attempts.record(delivery.delivery_attempt, task)
 
     def ended(
-        self, arrival: Arrival, error_type: str | None, settled: Outcome, seconds: float | None
+        self,
+        arrival: Arrival,
+        error_type: str | None,
+        outcomes: Sequence[Outcome],
+        seconds: float | None,
     ) -> None:
         """Record the end of a delivery.
 
         Args:
             error_type: of a failure.
-            settled: its outcome.
+            outcomes: of its messages.
             seconds: of its execution; None: it had none.
         """
         task = {"ucam_faas.task": arrival.task.name}
         trigger = attributes.trigger(arrival.task, arrival.delivery, arrival.batch)
-        self.outcomes.add(1, {**task, "ucam_faas.outcome": name(settled)})
-        if isinstance(settled, DeadLettered):
-            self.dead_letters.add(1, task)
+        for outcome, count in Counter(map(name, outcomes)).items():
+            self.outcomes.add(count, {**task, "ucam_faas.outcome": outcome})
+        if dead := sum(isinstance(outcome, DeadLettered) for outcome in outcomes):
+            self.dead_letters.add(dead, task)
         labels = {**task, "faas.trigger": trigger}
         if trigger == "pubsub":
             labels = {**task, **_PROCESS}

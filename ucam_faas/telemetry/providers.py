@@ -101,13 +101,20 @@ def resource(settings: Settings) -> Resource:
 
 
 def tracer_provider(
-    settings: Settings, filled: Callable[[bool], object], lost: Callable[[int, str], object]
+    settings: Settings,
+    filled: Callable[[bool], object],
+    flush: Callable[[float], bool],
+    lost: Callable[[int, str], object],
 ) -> tuple[OwnTracerProvider, SpanQueue]:
-    """Return the package's own provider of spans, and its queue; it is the global one now."""
+    """Return the package's own provider of spans, and its queue; it is the global one now.
+
+    Args:
+        filled, flush, lost: see `SpanQueue`.
+    """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     _keep_exporters_silent()
-    queue = SpanQueue(OTLPSpanExporter(), settings.otel_max_queue, filled, lost)
+    queue = SpanQueue(OTLPSpanExporter(), settings.otel_max_queue, filled, flush, lost)
     provider = OwnTracerProvider(
         resource=resource(settings), id_generator=_Ids(), shutdown_on_exit=False
     )

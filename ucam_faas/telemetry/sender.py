@@ -44,8 +44,8 @@ class Sender:
 
     def wake(self, seconds: float) -> None:
         """Have everything exported within a time."""
-        due = self._clock.monotonic() + seconds
-        if self._due is not None and self._due <= due:
+        due, earlier = self._clock.monotonic() + seconds, self._due
+        if earlier is not None and earlier <= due:
             return
         with self._changed, suppress(RuntimeError):  # the system gives no thread now
             self._due = due

@@ -19,6 +19,7 @@ class SpanQueue(SpanProcessor):
         exporter: exports them, in the thread that calls `export`.
         limit: the most spans that wait; further ones are lost.
         filled: called, in the thread that ends a span, with True if many wait.
+        flush: exports within a time in seconds, and returns True if that is done.
         lost: called with the number of spans that were lost, and why.
     """
 
@@ -27,17 +28,21 @@ class SpanQueue(SpanProcessor):
         exporter: SpanExporter,
         limit: int,
         filled: Callable[[bool], object],
+        flush: Callable[[float], bool],
         lost: Callable[[int, str], object],
     ) -> None:
         self._exporter = exporter
         self._limit = limit
         self._filled = filled
+        self._flush = flush
         self._lost = lost
         self._spans: deque[ReadableSpan] = deque()
+        self._under_way = 0
 
     def reset(self) -> None:
         """Start empty, in a forked process: the spans are the parent's."""
         self._spans.clear()
+        self._under_way = 0
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span."""
@@ -57,12 +62,17 @@ class SpanQueue(SpanProcessor):
         """
         while self._spans:
             some = [self._spans.popleft() for _ in range(min(MAX_EXPORTED, len(self._spans)))]
-            if self._exporter.export(some) is not SpanExportResult.SUCCESS:
+            self._under_way = len(some)
+            result = self._exporter.export(some)
+            self._under_way = 0
+            if result is not SpanExportResult.SUCCESS:
                 self._lost(len(some), "the receiver failed, or didn't answer")
                 return False
         return True
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Return True: user code may call it, and the spans are exported soon."""
-        self._filled(True)
-        return True
+        """Export now, for user code; return True if that is done within the time."""
+        return self._flush(timeout_millis / 1000)
+
+    def __len__(self) -> int:
+        return len(self._spans) + self._under_way

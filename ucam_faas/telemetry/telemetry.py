@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -160,7 +160,7 @@ class Telemetry:
         arrival: Arrival,
         *,
         cause: Outcome,
-        settled: Outcome,
+        outcomes: Sequence[Outcome],
         error: BaseException | None = None,
         seconds: float = 0.0,
     ) -> None:
@@ -169,12 +169,13 @@ class Telemetry:
         Args:
             span: None: it didn't begin.
             cause: the outcome of the function.
-            settled: the same; or DeadLettered, when the message is on its topic.
+            outcomes: of its messages: the same; or DeadLettered, when one is on its topic.
             error: of the function.
             seconds: from its begin.
         """
         kind = attributes.error_type(cause, error)
         if span is not None:
+            settled = outcomes[0] if len(outcomes) == 1 else cause
             span.set_attribute("ucam_faas.outcome", name(settled))
             if kind is not None:
                 span.set_attribute("error.type", kind)
@@ -183,7 +184,7 @@ class Telemetry:
                     span.record_exception(error)
             span.end()
         took = None if span is None else seconds
-        self._measured(lambda metrics: metrics.ended(arrival, kind, settled, took))
+        self._measured(lambda metrics: metrics.ended(arrival, kind, outcomes, took))
 
     @contextmanager
     def producing(
@@ -248,6 +249,10 @@ class Telemetry:
             self._is_measured = True
             self._sender.wake(max(0.0, self._metrics_due - self._clock.monotonic()))
 
+    def open(self) -> None:
+        """Make the providers, after the fork: they are there for the spans of user code, too."""
+        self._open()
+
     def _open(self) -> Tools:
         """Return the means of this process."""
         tools = self._tools
@@ -261,7 +266,9 @@ class Telemetry:
         their_tracers, their_meters = provider_of_user("trace"), provider_of_user("metrics")
         tracers, meters, queue, reader = their_tracers, their_meters, None, None
         if tracers is None and self._traces:
-            tracers, queue = providers.tracer_provider(self.settings, self._filled, self._lose)
+            tracers, queue = providers.tracer_provider(
+                self.settings, self._filled, self._sender.flush, self._lose
+            )
         if meters is None and self._metrics:
             meters, reader = providers.meter_provider(self.settings)
         others = [each for each in (their_tracers, their_meters) if hasattr(each, "force_flush")]
@@ -285,9 +292,14 @@ class Telemetry:
 
     def close(self, seconds: float = LAST_SECONDS) -> None:
         """Export for the last time in this process, and say how much was lost."""
-        if self._tools is not None and not self._is_closed:
-            self._is_closed = True
-            self._sender.flush(seconds, last=True)
+        tools = self._tools
+        if tools is None or self._is_closed:
+            return
+        self._is_closed = True
+        if not self._sender.flush(seconds, last=True) and tools.queue:
+            self._lose(len(tools.queue), "the receiver didn't answer before the end")
+        if self._lost:
+            log_problem("ucam_faas_telemetry_lost", spans=self._lost)
 
     def _filled(self, is_many: bool) -> None:
         self._sender.wake(0.0 if is_many else self.settings.otel_delay / 1000)

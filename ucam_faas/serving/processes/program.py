@@ -50,6 +50,8 @@ def main() -> None:
                 connect=publisher_of,
                 telemetry=telemetry_of(hello.settings),
             )
+            if runtime.telemetry is not None:
+                runtime.telemetry.open()
             startup.run_here(task, runtime.clock)
         except UCAMFAASException as error:
             channel.send(str(error))
