@@ -127,8 +127,9 @@ def write_tasks(folder: Path, tasks: Sequence[dict[str, Any]]) -> None:
 
     Args:
         folder: the directory.
-        tasks: `{"needs": …, "schema": …}` of each: its `TaskNeeds`, and its payload's schema as
-            `tasks.payload_schemas.form_schema` has it.
+        tasks: `{"needs": …, "schema": …, "topic_schema": …}` of each: its `TaskNeeds`, its
+            payload's schema as `tasks.payload_schemas.form_schema` has it, and the fields of its
+            topic's `TopicSchema`; None: it has none.
     """
     _replace(make_home(folder) / TASKS, list(tasks))
 

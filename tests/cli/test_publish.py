@@ -912,3 +912,88 @@ def test_no_heavy_library_is_imported(publish: Publish, sink: Sink) -> None:
     loaded = set(result.stdout.split())
     assert not loaded & {"grpc", "google.pubsub_v1", "requests", "flask", "structlog"}
     assert len(sink.requests) == 1
+
+
+# --- topics with a schema
+
+AVRO = """
+import fastavro, io
+
+SCHEMA = fastavro.parse_schema({"type": "record", "name": "O", "fields": [
+    {"name": "id", "type": "string"}, {"name": "note", "type": ["null", "string"]}]})
+
+class Order(pydantic.BaseModel):
+    id: str = pydantic.Field(examples=["17"])
+    note: str | None = pydantic.Field(None, examples=["new"])
+
+def read(data: bytes) -> Order:
+    return Order(**fastavro.schemaless_reader(io.BytesIO(data), SCHEMA, None))
+
+@ucam_faas.message_handler(message_type=read)
+def avro_order(order): ...
+
+@ucam_faas.message_handler
+def json_order(order: Order): ...
+"""
+CONFIGURATION = """
+[task.avro_order]
+topic_schema = { definition = "o.avsc", encoding = "BINARY" }
+[task.json_order]
+topic_schema = { definition = "o.avsc", encoding = "JSON" }
+"""
+DEFINITION = {
+    "type": "record",
+    "name": "O",
+    "fields": [{"name": "id", "type": "string"}, {"name": "note", "type": ["null", "string"]}],
+}
+
+
+@pytest.fixture
+def publish_avro(publish: Publish, sources: Sources) -> Publish:
+    sources.write("main.py", before=TASKS + AVRO)
+    (sources.root / "ucam-faas.toml").write_text(CONFIGURATION)
+    (sources.root / "o.avsc").write_text(json.dumps(DEFINITION))
+    return publish
+
+
+@pytest.mark.parametrize(
+    ("data", "sent"),
+    [
+        ('{"id": "17", "note": "new"}', b"\x0417\x02\x06new"),
+        ('{"id": "17", "note": {"string": "new"}}', b"\x0417\x02\x06new"),
+        ("--sample", b"\x0417\x02\x06new"),
+    ],
+)
+def test_json_is_sent_as_binary_avro(
+    data: str, sent: bytes, publish_avro: Publish, sink: Sink
+) -> None:
+    result = publish_avro("avro_order", data)
+
+    assert result.exit_code == 0, result.output
+    assert sink.message["data"] == sent
+
+
+def test_data_that_are_no_json_or_json_that_the_topic_may_take_stay_as_they_are(
+    publish_avro: Publish, sink: Sink
+) -> None:
+    """Pub/Sub knows earlier revisions of the schema, too."""
+    binary, text = b"\x0417\x00", b'{ "id":"17" }'
+
+    publish_avro("avro_order", "--file", "-", input=binary)
+    publish_avro("json_order", "--file", "-", input=text)
+
+    sent = [base64.b64decode(body["messages"][0]["data"]) for _, body in sink.requests]
+    assert sent == [binary, text]
+
+
+def test_json_without_an_avro_form_is_not_sent(publish_avro: Publish, sink: Sink) -> None:
+    line = error_of(publish_avro("avro_order", '{"note": "new"}'))
+
+    assert "rejects it: it doesn't follow the topic's schema: id is missing." in line
+    assert sink.requests == []
+
+
+def test_a_dry_run_shows_avro_as_json(publish_avro: Publish) -> None:
+    result = publish_avro("avro_order", '{"id": "17", "note": {"string": "x"}}', "--dry-run")
+
+    assert """Data: '{"id": "17", "note": "x"}'""" in result.stdout

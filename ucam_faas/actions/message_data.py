@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
+from ucam_faas.actions.topic_schemas import TopicSchema
 from ucam_faas.exceptions import ConfigurationError, PayloadRejectedError
 from ucam_faas.tasks.payload_types import protobuf_class
 from ucam_faas.tasks.samples import NoSampleError, accepted_sample, protobuf
@@ -38,9 +39,18 @@ def reason(error: Exception) -> str:
     return "; ".join(texts)
 
 
-def shown(data: bytes, task: Task | None) -> str:
-    """Return data as an argument to paste into a shell, where that is possible."""
+def shown(data: bytes, task: Task | None, schema: TopicSchema | None = None) -> str:
+    """Return data as an argument to paste into a shell, where that is possible.
+
+    Args:
+        data: in the form in which they are sent.
+        task: that gets them.
+        schema: of its topic.
+    """
     kind = protobuf_class(task.message_type) if task is not None else None
+    text = schema.shown(data) if schema is not None and schema.is_avro else None
+    if text is not None:
+        return shlex.quote(text)
     try:
         if kind is not None:
             return shlex.quote(protobuf.to_json(kind, data))
@@ -49,12 +59,22 @@ def shown(data: bytes, task: Task | None) -> str:
         return json.dumps(data.hex()) + " (hexadecimal)"
 
 
-def in_its_form(task: Task, data: bytes) -> bytes:
-    """Return data as they are sent: a protobuf message in its binary form, if they are its JSON.
+def in_its_form(task: Task, data: bytes, schema: TopicSchema | None = None) -> bytes:
+    """Return data as they are sent: JSON of a protobuf message, or of an Avro schema, is encoded.
+
+    Args:
+        task: that gets them.
+        data: as they were written.
+        schema: of the task's topic; None: it has none.
 
     No binary message begins with a brace: it would be a group, which proto3 does not have. But the
     tag and the length of a first field may be a line feed and a brace.
     """
+    if schema is not None and schema.is_avro:
+        try:
+            return schema.formed(data)
+        except ValueError as error:
+            raise _refusal(task, str(error)) from error
     kind = protobuf_class(task.message_type)
     if kind is None or not data.lstrip().startswith(b"{"):
         return data
@@ -66,18 +86,19 @@ def in_its_form(task: Task, data: bytes) -> bytes:
         raise _refusal(task, str(error)) from error
 
 
-def made_up(task: Task) -> bytes:
-    """Return data that the task accepts.
+def made_up(task: Task, schema: TopicSchema | None = None) -> bytes:
+    """Return data that the task accepts, and the schema of its topic.
 
     Raises:
         ConfigurationError: there are none to be found.
     """
     try:
-        return accepted_sample(task)
+        form = schema.samples if schema is not None and schema.is_avro else None
+        return accepted_sample(task, form)
     except NoSampleError as error:
         tried = "Nothing could be made up"
         if error.tried is not None:
-            tried = f"Tried first: {shown(error.tried, task)}; it was refused"
+            tried = f"Tried first: {shown(error.tried, task, schema)}; it was refused"
         raise ConfigurationError(
             f"No data could be made up that {task.name!r} takes ({_wanted(task)}). {tried}: "
             f"{reason(error.error)}. Write some yourself."

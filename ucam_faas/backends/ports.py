@@ -25,15 +25,18 @@ class KnownTask:
         needs: its triggers, lanes and policies.
         schema: of its payload, as `tasks.payload_schemas.form_schema` returns it; None: it takes
             any bytes.
+        topic_schema: the fields of its topic's `TopicSchema`, as far as they are known.
     """
 
     needs: TaskNeeds
     schema: dict[str, Any] | None = None
+    topic_schema: dict[str, str] | None = None
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> KnownTask:
         """Return the task of an entry of `local_state.read_tasks`."""
-        return cls(TaskNeeds.from_json(entry["needs"]), entry["schema"])
+        needs = TaskNeeds.from_json(entry["needs"])
+        return cls(needs, entry["schema"], entry.get("topic_schema"))
 
 
 NO_CODE = (

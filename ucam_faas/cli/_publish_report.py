@@ -9,6 +9,7 @@ import click
 
 from ucam_faas.actions import message_data, publishing
 from ucam_faas.actions.payloads import payload_json
+from ucam_faas.actions.topic_schemas import TopicSchema
 from ucam_faas.cli import _waiting
 from ucam_faas.cli._messages import say
 from ucam_faas.cli._output import print_json
@@ -47,11 +48,11 @@ class Report:
             "ordering_key": ordering_key,
         }
 
-    def show_data(self) -> None:
-        """Show the data, which the user hasn't written."""
+    def show_data(self, schema: TopicSchema | None) -> None:
+        """Show the data, which the user hasn't written; those of an Avro `schema` as JSON."""
         self._document |= payload_json(self._data, reveal=True)
         if not self._quiet:
-            click.echo(f"Data: {message_data.shown(self._data, self._task)}")
+            click.echo(f"Data: {message_data.shown(self._data, self._task, schema)}")
 
     def unpublished(self, topic: str, find: Callable[[], publishing.Destination]) -> None:
         """Say where a dry run would publish to, or why it can't; and end."""

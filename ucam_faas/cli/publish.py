@@ -75,7 +75,8 @@ def command(
 ) -> None:
     """Send DATA to TASK as a message, after checking that the task accepts it.
 
-    For a protobuf message type, DATA (or the file) may be the message as JSON. The message goes to
+    For a protobuf message type, or a topic_schema in Avro, DATA (or the file) may be the message as
+    JSON: it is encoded. The message goes to
     the emulator at PUBSUB_EMULATOR_HOST if it is set, else to the `ucam-faas dev` that runs in this
     directory; with --google, to Google's Pub/Sub.
     """
@@ -90,15 +91,16 @@ def command(
     settings = Settings.from_environ(environ, project=project)
     cloud = _local_cloud.find(source)
     loaded = _load(task, _source.of_cloud(source, cloud)) if task else None
+    schema = _message_data.schema_of(loaded)
     payload = _message_data.data_of(
-        loaded, data, file, sample=sample, may_be_empty=bool(attributes)
+        loaded, data, file, sample=sample, may_be_empty=bool(attributes), schema=schema
     )
     attributes = _checked(loaded, payload, attributes, ordering_key)
     topic = topic or _topic_of(loaded, attributes, wait=wait)
     check_topic(topic)
     report = Report(loaded, payload, attributes, ordering_key, quiet=json_only)
     if sample or dry_run:
-        report.show_data()
+        report.show_data(schema)
     find = partial(
         publishing.find, settings, project, cloud, google=google, elsewhere=_local_cloud.elsewhere
     )

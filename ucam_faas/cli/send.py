@@ -112,7 +112,10 @@ def _payload(task: Task, data: str | None, file: IO[bytes] | None, *, sample: bo
     """Return data that the task accepts; None: it takes none."""
     if task.takes_nothing and data is None and file is None:
         return None
-    payload = _message_data.data_of(task, data, file, sample=sample, may_be_empty=False)
+    schema = _message_data.schema_of(task)
+    payload = _message_data.data_of(
+        task, data, file, sample=sample, may_be_empty=False, schema=schema
+    )
     message_data.check(task, payload)
     return payload
 

@@ -195,17 +195,20 @@ class Parser:
         errors = [FieldError(tuple(path), text, kind) for path, text, kind in answer["errors"]]
         return Checked(tuple(errors), answer["payload"])
 
-    def formed(self, task: str, data: bytes | None) -> bytes:
+    def formed(
+        self, task: str, data: bytes | None, topic_schema: Mapping[str, str] | None = None
+    ) -> bytes:
         """Return data in the form in which they are sent to a task; see `check` for the errors.
 
         Args:
             task: its name.
             data: such as JSON for a protobuf message; None: data that the task accepts are made up.
+            topic_schema: the fields of its topic's `TopicSchema`; None: it has none.
 
         Raises:
             NotFormedError: the task takes no such data, or none could be made up.
         """
-        answer = self._ask("form", task, data, None, "")
+        answer = self._ask("form", task, data, None, "", topic_schema=topic_schema)
         if "refused" in answer:
             raise NotFormedError(answer["refused"])
         return base64.b64decode(answer["data"])

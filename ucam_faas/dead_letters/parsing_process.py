@@ -28,12 +28,13 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from ucam_faas.actions.message_data import in_its_form, made_up
+from ucam_faas.actions.topic_schemas import TopicSchema
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.events import envelopes
 from ucam_faas.events.deliveries import Delivery
 from ucam_faas.events.messages import MessagePublishedData, PubsubMessage
-from ucam_faas.exceptions import ConfigurationError, UCAMFAASException
+from ucam_faas.exceptions import UCAMFAASException
 from ucam_faas.execution import pipeline, runtime
 from ucam_faas.execution.decisions import fault, of_msgspec, refusal
 from ucam_faas.execution.execution import Decision, Execution
@@ -139,10 +140,14 @@ def _check(task: Task, delivery: Delivery) -> dict[str, Any]:
 
 def _formed(task: Task, question: dict[str, Any]) -> dict[str, Any]:
     """Return data in the form in which they are sent, or made up; or why that isn't possible."""
-    data = question["data"]
+    data, fields = question["data"], question["topic_schema"]
+    schema = None if fields is None else TopicSchema(**fields)
     try:
-        made = made_up(task) if data is None else in_its_form(task, base64.b64decode(data))
-    except ConfigurationError as error:
+        if data is None:
+            made = made_up(task, schema)
+        else:
+            made = in_its_form(task, base64.b64decode(data), schema)
+    except UCAMFAASException as error:
         return {"refused": str(error)}
     return {"data": base64.b64encode(made).decode()}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ucam_faas.actions.topic_schemas import TopicSchema
 from ucam_faas.deploy.config_file import ConfigFile
 from ucam_faas.deploy.layers import merge_task
 from ucam_faas.emulator.schemas.compiling import compile_definition
@@ -17,21 +18,6 @@ from ucam_faas.tasks.task import Task
 
 TYPES = {".avsc": AVRO, ".proto": PROTOCOL_BUFFER}
 """The type of a definition, by the end of its file's name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicSchema:
-    """A schema that belongs to one topic, and has its name.
-
-    Args:
-        type: AVRO or PROTOCOL_BUFFER.
-        definition: its text.
-        encoding: of the messages, JSON or BINARY.
-    """
-
-    type: str
-    definition: str
-    encoding: str
 
 
 def schema_of(task: str, table: Mapping[str, Any], folder: Path) -> TopicSchema | None:
@@ -69,6 +55,18 @@ def schema_of(task: str, table: Mapping[str, Any], folder: Path) -> TopicSchema 
     return TopicSchema(type=kind, definition=text, encoding=table["encoding"])
 
 
+def of_task(task: Task, config: ConfigFile) -> TopicSchema | None:
+    """Return the schema of a task's topic where `ucam-faas dev` makes it; None: it has none.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    if config.path is None or not any("topic_schema" in path for path in config.lines):
+        return None
+    table = merge_task(config, task, None)["topic_schema"]
+    return schema_of(task.name, table, config.path.parent)
+
+
 def of_topics(
     tasks: Sequence[Task], needs: Sequence[TaskNeeds], config: ConfigFile
 ) -> dict[str, dict[str, str]]:
@@ -77,12 +75,9 @@ def of_topics(
     Raises:
         ConfigurationError: one of them cannot be used.
     """
-    if config.path is None or not any("topic_schema" in path for path in config.lines):
-        return {}
     schemas = {}
     for task, plan in zip(tasks, needs, strict=True):
-        table = merge_task(config, task, None)["topic_schema"]
-        schema = schema_of(task.name, table, config.path.parent)
+        schema = of_task(task, config)
         if plan.topic is not None and schema is not None:
             schemas[plan.topic] = asdict(schema)
     return schemas

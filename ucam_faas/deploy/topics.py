@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ucam_faas.actions.topic_schemas import TopicSchema
 from ucam_faas.deploy.layers import Merged
-from ucam_faas.deploy.topic_schemas import TopicSchema, schema_of
+from ucam_faas.deploy.topic_schemas import schema_of
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.tasks.needs import TaskNeeds
 from ucam_faas.tasks.topics import keeper_of

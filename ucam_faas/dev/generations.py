@@ -55,7 +55,11 @@ class Generation:
         self.process = process
         self.plans = [TaskNeeds.from_json(plan) for plan in said["plans"]]
         self.tasks = [
-            {"needs": plan, "schema": schema}
+            {
+                "needs": plan,
+                "schema": schema,
+                "topic_schema": said["topic_schemas"].get(plan["topic"]),
+            }
             for plan, schema in zip(said["plans"], said["schemas"], strict=True)
         ]
         """For `local_state.write_tasks`."""

@@ -58,7 +58,7 @@ class Sending(Tool):
             text = json.dumps(self.payload, ensure_ascii=False).encode(errors="surrogatepass")
         elif task.needs.sample == "":
             return b""
-        formed: bytes = backends.parser.formed(task.needs.name, text)
+        formed: bytes = backends.parser.formed(task.needs.name, text, task.topic_schema)
         return formed
 
 

@@ -45,6 +45,7 @@ class ShowTask(Tool):
             "job_rules": list(needs.job_rules),
             "last_24_hours": _counts(backends).get(needs.name),
             "payload_schema": task.schema,
+            "topic_schema": task.topic_schema,
             "sample": needs.sample,
         }
 

@@ -6,6 +6,7 @@ binary data limits neither depth nor length.
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ from ucam_faas import _optional
 from ucam_faas.emulator.schemas.avro_binary import check_binary
 from ucam_faas.emulator.schemas.avro_changes import unreadable
 from ucam_faas.emulator.schemas.avro_json import check_json
+from ucam_faas.emulator.schemas.avro_values import datum, in_avro_json, plain_json, sample
 from ucam_faas.emulator.schemas.definitions import BINARY, DefinitionError, MismatchError
 
 
@@ -54,6 +56,45 @@ class AvroDefinition:
             check_json(_json(data), self.schema, self.names)
         except RecursionError as error:
             raise MismatchError("The data are nested too deep.") from error
+
+    def encode(self, value: Any, encoding: str) -> bytes:
+        """Return a value in an encoding.
+
+        Args:
+            value: as `json.loads` returned it: plain JSON, or Avro's JSON encoding.
+            encoding: JSON or BINARY.
+
+        Raises:
+            MismatchError: it doesn't follow the definition.
+        """
+        from fastavro import schemaless_writer
+
+        try:
+            value = in_avro_json(value, self.schema, self.names)
+            if encoding != BINARY:
+                return json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")
+            file = io.BytesIO()
+            schemaless_writer(file, self.schema, datum(value, self.schema, self.names))
+        except RecursionError as error:
+            raise MismatchError("The data are nested too deep.") from error
+        except UnicodeEncodeError as error:
+            raise MismatchError("A text has half a character.") from error
+        return file.getvalue()
+
+    def decode(self, data: bytes) -> Any:
+        """Return the value of binary data, as plain JSON has it.
+
+        Raises:
+            MismatchError: they don't follow the definition.
+        """
+        from fastavro import schemaless_reader
+
+        self.check(data, BINARY)  # fastavro has no limits
+        return plain_json(schemaless_reader(io.BytesIO(data), self.schema, None))
+
+    def sample(self) -> Any:
+        """Return a made-up value, as `encode` takes it."""
+        return sample(self.schema, self.names)
 
     def break_with(self, other: AvroDefinition) -> str | None:
         """Return why one of the two can't read the other's data."""

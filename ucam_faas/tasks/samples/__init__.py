@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import is_dataclass
 from typing import Any, get_origin, get_type_hints
@@ -53,17 +53,26 @@ def sample_data(task: Task) -> bytes:
     return b"{}"
 
 
-def accepted_sample(task: Task) -> bytes:
+Candidates = Iterator[bytes | Exception]
+"""Data that a task may accept; an exception says why some could not be made."""
+
+
+def accepted_sample(task: Task, form: Callable[[Candidates], Candidates] | None = None) -> bytes:
     """Return message data that the task's parser accepts.
 
     The parser is called: it is the user's code, if the message type is a function or has
     validators.
 
+    Args:
+        task: that gets them.
+        form: gives candidates the form that the task's topic asks for; None: any will do.
+
     Raises:
         NoSampleError: it refuses all that was made up.
     """
     refused: NoSampleError | None = None
-    for data in _candidates(task):
+    candidates = _candidates(task)
+    for data in candidates if form is None else form(candidates):
         tried = None if isinstance(data, Exception) else data
         try:
             if isinstance(data, Exception):
@@ -77,8 +86,8 @@ def accepted_sample(task: Task) -> bytes:
     raise refused
 
 
-def _candidates(task: Task) -> Iterator[bytes | Exception]:
-    """Yield data, the simplest first; an exception says why some could not be made."""
+def _candidates(task: Task) -> Candidates:
+    """Yield data, the simplest first."""
     kind = task.message_type
     message_class = protobuf_class(kind)
     if task.takes_nothing:
@@ -94,7 +103,7 @@ def _candidates(task: Task) -> Iterator[bytes | Exception]:
         yield from _GUESSES
 
 
-def _from_schema(kind: Any) -> Iterator[bytes | Exception]:
+def _from_schema(kind: Any) -> Candidates:
     try:
         schema = _schema(kind)
     except Exception as error:  # what pydantic raises for types without one
