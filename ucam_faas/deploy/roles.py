@@ -30,6 +30,16 @@ PROJECT_ROLES = (
     *("documentai.apiUser", "monitoring.metricWriter", "telemetry.writer", "workflows.invoker"),
 )
 """Roles that exist on projects only: the others are granted on the one resource that needs them."""
+_FITTING = {
+    "storage": {"storage_bucket"},
+    "pubsub": {"pubsub_topic", "pubsub_subscription"},
+    "secretmanager": {"secret_manager_secret"},
+    "bigquery": {"bigquery_dataset", "project"},
+    "run": {"cloud_run_v2_service", "cloud_run_v2_job"},
+    "cloudtasks": {"cloud_tasks_queue"},
+    "cloudkms": {"kms_crypto_key"},
+}
+"""The kinds of resources that a service's own roles are for."""
 _ROLE = re.compile(
     r"(roles/)?[a-z][A-Za-z0-9.]+|(projects|organizations)/[^/ ]+/roles/[A-Za-z0-9_.]+"
 )
@@ -73,6 +83,22 @@ def kind_of(on: str) -> str | None:
     ('storage_bucket', 'bigquery_dataset', None)
     """
     return next((kind for kind, form in _KINDS.items() if re.fullmatch(form, on)), None)
+
+
+def fits(role: str, on: str) -> bool:
+    """Return False if a predefined role is for resources of other kinds.
+
+    >>> fits("roles/pubsub.publisher", "projects/p/topics/t")
+    True
+    >>> fits("roles/pubsub.publisher", "projects/p/subscriptions/s")
+    False
+    """
+    kind, (service, _, name) = kind_of(on), role.removeprefix("roles/").partition(".")
+    if (service, name) == ("pubsub", "publisher"):
+        return kind == "pubsub_topic"
+    if service == "iam" and name.startswith("serviceAccount"):
+        return kind == "service_account"
+    return kind in _FITTING.get(service, {kind}) or not role.startswith("roles/")
 
 
 def in_terraform(roles: Iterable[str]) -> list[dict[str, str]]:

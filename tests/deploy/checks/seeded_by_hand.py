@@ -40,6 +40,14 @@ def lost(
 
 
 LOST_TERRAFORM_SEEDS = [
+    TerraformSeed(
+        "the schema of a topic that stays",
+        "topic-schema-deleted",
+        (gone("google_pubsub_schema", name="orders", project="my-project"),),
+        at=task("count_orders"),
+        made=True,
+        says="The topic 'orders' has a schema now, and not after the apply",
+    ),
     lost(
         "a secret that a task reads",
         "google_secret_manager_secret",

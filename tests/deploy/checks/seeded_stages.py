@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .seeded import CODE, CONFIG, Edit, Seed, setting, task
+from .seeded import CODE, CONFIG, LAST, Edit, Seed, setting, task
 
 ONE = '[stage.production]\nmemory = "1Gi"\n'
 _THREE = """\
@@ -52,6 +52,13 @@ KEY = "projects/{}/locations/europe-west2/keyRings/r/cryptoKeys/k"
 CONNECTOR = "projects/shop-test/locations/europe-west2/connectors/c"
 
 STAGE_SEEDS = [
+    Seed(
+        "the deployed plan of another stage",
+        "plan-of-another-stage",
+        (LAST, '"project"'),
+        (THREE, (LAST, '"project": "my-project"', '"project": "shop-test"')),
+        says="is the plan of the stage 'test', for shop-test, and the check is without --stage",
+    ),
     mixed(
         "another stage's secret in production, in full",
         f"secrets.TOKEN {IN_PRODUCTION} {PROJECT_OF_TEST}",

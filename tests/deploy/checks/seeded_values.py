@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from .seeded import CODE, CONFIG, COUNTED, FOR_ALL, LAST, Edit, Seed, option, setting
+from .seeded import (
+    CODE,
+    CONFIG,
+    COUNTED,
+    FOR_ALL,
+    LAST,
+    SIGNATURE,
+    VARIABLES,
+    Edit,
+    Seed,
+    option,
+    setting,
+    task,
+    variable,
+)
 
 QUEUE = "projects/my-project/locations/europe-west2/queues/delays"
 STORE: Edit = (
@@ -12,6 +26,7 @@ STORE: Edit = (
     f'UCAM_FAAS_DELAY_QUEUE = "{QUEUE}", UCAM_FAAS_PAYLOADS = "gs://shop-payloads" }}',
 )
 """A store of jobs, a queue of delays and a bucket of payloads."""
+OF_ANOTHER_OWNER = SIGNATURE["cut_film"].replace("(\n", '(\n    subscription="films",\n')
 NAME = '"name": "count-orders"'
 PAYLOADS_OF_LAST = f'{NAME}, "jobs": {{"payloads": {{"bucket": "shop-payloads", "days": %d}}}}'
 
@@ -121,7 +136,67 @@ VALUE_SEEDS = [
     ),
 ]
 
+VALUE_SEEDS += [
+    Seed(
+        "the right to publish on a subscription",
+        "role-misplaced",
+        (CONFIG, "roles ="),
+        (role("pubsub.publisher on projects/my-project/subscriptions/pay_back"),),
+        says="a pubsub subscription has no such role",
+    ),
+    Seed(
+        "a role of buckets on a topic",
+        "role-misplaced",
+        (CONFIG, "roles ="),
+        (role("storage.objectUser on projects/my-project/topics/refunds"),),
+        says="a pubsub topic has no such role",
+    ),
+    Seed(
+        "a file with a key",
+        "credentials-deployed",
+        VARIABLES,
+        (variable("GOOGLE_APPLICATION_CREDENTIALS", "/etc/keys/tasks.json"),),
+        says="is /etc/keys/tasks.json",
+    ),
+    Seed(
+        "a key as a variable",
+        "credentials-deployed",
+        (CONFIG, "GOOGLE_APPLICATION_CREDENTIALS"),
+        (setting("count_orders", 'secrets = { GOOGLE_APPLICATION_CREDENTIALS = "key" }'),),
+        says="is a secret's content",
+    ),
+    Seed(
+        "a schema that its topic would lose",
+        "topic-schema-deleted",
+        task("count_orders"),
+        ((LAST, '"orders": {', '"orders": {"schema": {"type": "AVRO"}}, "old": {'),),
+        also=("topic-deleted",),
+        says="The topic 'orders' has a schema now",
+    ),
+    Seed(
+        "an archive beside the subscription of another owner",
+        "archive-without-effect",
+        (CONFIG, "dead_letter_archive"),
+        (
+            (CODE, SIGNATURE["cut_film"], OF_ANOTHER_OWNER),
+            setting("cut_film", 'dead_letter_archive = "my-bucket"'),
+        ),
+        also=("subscription-deleted", "dead-letters-deleted", "topic-deleted"),
+        says="it has none",
+    ),
+]
+
 HARMLESS: dict[str, tuple[Edit, ...]] = {
+    "a role to attach a subscription to a topic": (
+        role("pubsub.subscriber on projects/my-project/topics/refunds"),
+    ),
+    "a role of one's own on a subscription": (
+        role("projects/my-project/roles/publisher on projects/my-project/subscriptions/pay_back"),
+    ),
+    "a role for one's account on another": (
+        role("iam.serviceAccountTokenCreator on projects/my-project/serviceAccounts/a@b.c"),
+    ),
+    "an empty variable for credentials": (variable("GOOGLE_APPLICATION_CREDENTIALS", ""),),
     "another role on a topic to which the task publishes": (
         role("pubsub.viewer on projects/my-project/topics/refunds"),
     ),

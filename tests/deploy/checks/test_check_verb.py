@@ -16,6 +16,7 @@ from tests.terraform.runner import Terraform
 
 from .conftest import PLAN, TERRAFORM_PLAN, Shop, TerraformPlans
 from .seeded import LAST, setting, variable
+from .seeded_stages import THREE
 
 
 def test_a_finding_says_where_what_why_and_what_to_do(shop: Shop) -> None:
@@ -93,6 +94,58 @@ def test_an_error_that_prevents_a_plan_says_that_rules_were_skipped(shop: Shop) 
 
     assert result.exit_code == 1
     assert "the rules that need one were skipped" in result.stdout
+
+
+def test_a_misspelt_stage_hides_no_other_finding(shop: Shop) -> None:
+    shop.edit("ucam-faas.toml", "environment = {", 'environment = { HOST = "localhost",')
+    shop.plan()  # of no stage: nothing may be compared with it
+
+    rules = {finding["rule"] for finding in shop.check("--stage", "prodction")}
+
+    assert rules == {"configuration-unusable", "unreachable"}
+
+
+def test_a_misspelt_stage_with_other_tasks_is_the_only_finding(shop: Shop) -> None:
+    shop.edit("ucam-faas.toml", "[stage.production]", '[stage.production]\nsource = "live.py"')
+    shop.path("main.py").rename(shop.path("live.py"))
+
+    (finding,) = shop.check("--stage", "prodction")
+
+    assert "Did you mean 'production'?" in finding["what"]
+
+
+def test_a_secret_in_plain_text_is_found_in_any_stage(shop: Shop) -> None:
+    line = 'memory = "1Gi"\nenvironment = { DB_PASSWORD = "hunter2hunter2" }'
+    shop.edit("ucam-faas.toml", 'memory = "1Gi"', line)
+
+    without, named = shop.check(), shop.check("--stage", "production")
+
+    assert [finding["rule"] for finding in without] == ["secret-in-sight"]
+    assert without == named
+    shop.edit("ucam-faas.toml", 'memory = "1Gi"', 'ignore = ["secret-in-sight"]\nmemory = "1Gi"')
+    assert shop.check() == []
+
+
+def test_the_plan_of_another_stage_is_one_finding(shop: Shop) -> None:
+    shop.edit(*THREE)
+    shop.plan("--stage", "staging")
+    shop.edit("main.py", "def show_order", "def look_at_order")  # else a deletion, and more
+
+    (finding,) = shop.check("--stage", "test")
+
+    assert finding["rule"] == "plan-of-another-stage"
+    assert "is the plan of the stage 'staging', for shop-staging" in finding["what"]
+    assert "of the stage 'test'" in finding["what"]
+
+
+def test_a_stage_that_moves_into_a_new_project_loses_its_messages(shop: Shop) -> None:
+    shop.edit(*THREE)
+    shop.plan("--stage", "test")
+    shop.edit("ucam-faas.toml", 'project = "shop-test"', 'project = "shop-trial"')
+
+    rules = {finding["rule"] for finding in shop.check("--stage", "test")}
+
+    assert {"subscription-deleted", "plan-out-of-date"} <= rules
 
 
 def test_a_stage_is_checked_with_its_own_values(shop: Shop) -> None:
@@ -286,7 +339,7 @@ def test_an_error_of_the_code_is_a_finding_for_programs(shop: Shop, name: str, v
     assert says in finding["what"]
     assert finding["why"]
     assert finding["fix"]
-    assert len(result.stderr.splitlines()) == 1
+    assert says in json.loads(result.stderr)["error"]["message"]
 
 
 @pytest.mark.parametrize("verb", ["check", "plan"])
@@ -382,10 +435,10 @@ def test_a_variable_without_a_value_is_taken_from_the_environment(shop: Shop) ->
         unavailable("terraform is not on PATH")
     shop.path("infra/main.tf").write_text('variable "container_image" {\n  type = string\n}\n')
     shop.path("infra/.terraform").mkdir()
-    check = ("check", "--terraform", "infra", "--json")
+    check = ("check", "--terraform", "infra")
 
     said = shop.project.error(*check)
-    result = shop.project.run(*check, TF_VAR_container_image="tasks:1")
+    result = shop.project.run(*check, "--json", TF_VAR_container_image="tasks:1")
 
     assert said.startswith(
         "ucam-faas: terraform plan failed in infra: No value for required variable on main.tf "

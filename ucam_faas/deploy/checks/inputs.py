@@ -31,6 +31,8 @@ class Inputs:
         changes: the deletions that Terraform plans; without Terraform, those since the last plan.
         stage: the value of --stage.
         stages: the plans of the stages of the configuration, by name; those that can be planned.
+        misplaced: files with the plan of another stage, each with the stage's name: nothing is
+            compared with them.
     """
 
     today: date
@@ -44,6 +46,7 @@ class Inputs:
     terraform: TerraformPlan | None = None
     stage: str | None = None
     stages: Mapping[str, Plan] = field(default_factory=dict)
+    misplaced: Sequence[tuple[PlanFile, str]] = ()
 
     @property
     def planned(self) -> Sequence[PlannedTask]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -53,38 +54,58 @@ def load(
     Raises:
         UCAMFAASException: something cannot be read at all.
     """
-    config = ConfigFile()
     try:
         config = layers.read(start)
-        check_stage(config, stage)
-        where = decide_in(config, stage=stage, named=source)
     except ProblemsError as error:
-        return Inputs(today=today, config=config, problems=error.problems)
-    tasks = registry.load(where)
+        return Inputs(today=today, problems=error.problems)
+    misspelt = _caught(lambda: check_stage(config, stage))
+    if misspelt:  # the rest is checked without a stage, and compared with nothing
+        stage = against = terraform = None
+    try:
+        where = decide_in(config, stage=stage, named=source)
+        tasks = registry.load(where)
+    except UCAMFAASException:
+        if misspelt:  # the stage may name other tasks
+            return Inputs(today=today, config=config, problems=misspelt)
+        raise
     problems = list(_problems(config, tasks, stage))
-    inputs = Inputs(today=today, config=config, problems=problems, tasks=tasks, stage=stage)
+    inputs = Inputs(
+        today=today, config=config, problems=[*misspelt, *problems], tasks=tasks, stage=stage
+    )
     if problems or any(True for rule in names.OF_CODE for _ in rule.search(inputs)):
         return inputs
-    file = plan_file.read(on_disk) if on_disk.is_file() else None
-    last = file if against is None else plan_file.read(against)
-    terraform_plan = None if terraform is None else command.plan_at(terraform)
     app = plan.app_of(start)
     new = plan.make(tasks, config, stage, app=app)
     plan_stage = partial(_plan_of_stage, tasks, config, app, named=source, source=where)
     others = {name: plan_stage(name) for name in stages(config) if name != stage}
-    named = {} if stage is None else {stage: new}
-    return Inputs(
-        today=today,
-        config=config,
-        tasks=tasks,
-        stage=stage,
+    planned = {name: other for name, other in others.items() if other}
+    file = plan_file.read(on_disk) if on_disk.is_file() and not misspelt else None
+    last = file if against is None else plan_file.read(against)
+    misplaced = list(_misplaced(new, planned, file, last))
+    if any(last is each for each, _ in misplaced):
+        last = None
+    terraform_plan = None if terraform is None else command.plan_at(terraform)
+    return replace(
+        inputs,
         plan=new,
         on_disk=file,
         last=last,
         changes=_changes(new, last, terraform_plan),
         terraform=terraform_plan,
-        stages=named | {name: other for name, other in others.items() if other},
+        stages=({} if stage is None else {stage: new}) | planned,
+        misplaced=misplaced,
     )
+
+
+def _misplaced(
+    new: Plan, others: Mapping[str, Plan], *files: PlanFile | None
+) -> Iterator[tuple[PlanFile, str]]:
+    """Yield the files with the plan of another stage, known by its project, each once."""
+    stages_by_project = {other.project: name for name, other in others.items() if other.project}
+    for file in {id(file): file for file in files if file}.values():
+        project = file.variables.get("project")
+        if project != new.project and project in stages_by_project:
+            yield file, stages_by_project[project]
 
 
 def _plan_of_stage(

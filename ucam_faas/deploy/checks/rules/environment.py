@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 from ucam_faas.config import Settings
 from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
+from ucam_faas.deploy.checks.stages import stages_of
 from ucam_faas.deploy.checks.terraform.deployments import deployments
 from ucam_faas.deploy.findings import Finding, Place
 from ucam_faas.deploy.read_variables import variables_read_by
@@ -20,6 +21,7 @@ from ucam_faas.tasks.resources import secret_version
 
 SECONDS_TO_END = 10
 GRACE = "UCAM_FAAS_GRACE_SECONDS"
+CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 _LEVEL = "UCAM_FAAS_LOG_LEVEL"
 _PAIRS = (
     ("UCAM_FAAS_PUSH_AUDIENCE", "UCAM_FAAS_PUSH_EMAIL"),
@@ -112,10 +114,39 @@ def emulator_deployed(inputs: Inputs) -> Iterator[Finding]:
             yield environ.finding(name, f"{name} is {environ.values[name]}.", "Leave it out.")
 
 
+@rule(
+    "credentials-deployed",
+    why="The task doesn't run as its account: the plan's grants don't count, and a file that isn't "
+    "in the container makes each call of Google's libraries fail.",
+)
+def credentials_deployed(inputs: Inputs) -> Iterator[Finding]:
+    """The path of a file with Google's credentials."""
+    fix = (
+        "Leave it out: Cloud Run gives the credentials of the task's account. Grant that account "
+        "what the task needs, with roles = […]."
+    )
+    for environ in _environs(inputs):
+        if environ.values.get(CREDENTIALS):
+            what = f"{CREDENTIALS} is {environ.values[CREDENTIALS]}."
+            yield environ.finding(CREDENTIALS, what, fix)
+    for planned in inputs.planned:
+        if CREDENTIALS in planned.merged["secrets"]:
+            what = f"{CREDENTIALS} is a secret's content, and should be the path of a file."
+            yield Finding(configured(planned, "secrets", CREDENTIALS), what, fix, planned.name)
+
+
 @rule("secret-in-sight", why="All readers of the service, the plan or the repository can read it.")
 def secret_in_sight(inputs: Inputs) -> Iterator[Finding]:
-    """A plain-text variable that is named like a secret, or has a password or a known token."""
-    for environ in _environs(inputs):
+    """A plain-text variable that is named like a secret, or has a password or a known token.
+
+    In any stage: the repository has them all.
+    """
+    of_stages = (
+        _Environ(planned, planned.merged["environment"])
+        for stage in stages_of(inputs)
+        for planned in stage.tasks_under("secret-in-sight")
+    )
+    for environ in chain(_environs(inputs), of_stages):
         for name, value in environ.values.items():
             if is_in_sight(name, value):
                 what = f"The value of {name} is plain text."
@@ -203,6 +234,7 @@ RULES = (
     drain_too_long,
     unreachable,
     emulator_deployed,
+    credentials_deployed,
     secret_in_sight,
     level_twice,
     half_verified,

@@ -1,7 +1,8 @@
-"""The rule of the plan's file, which Terraform reads."""
+"""Rules of the plan's file, which Terraform reads."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ _SHOWN = 3
 def out_of_date(inputs: Inputs) -> Iterator[Finding]:
     """A plan's file that differs from code and configuration."""
     if inputs.plan is None or inputs.on_disk is None:
+        return
+    if any(inputs.on_disk is file for file, _ in inputs.misplaced):
         return
     name = inputs.on_disk.name
     before, now = inputs.on_disk.variables, inputs.plan.to_json()
@@ -39,6 +42,24 @@ def out_of_date(inputs: Inputs) -> Iterator[Finding]:
             f"{name} is out of date:{listed}",
             inputs.plan_again,
             tasks.pop() if len(tasks) == 1 else None,
+        )
+
+
+@rule(
+    "plan-of-another-stage",
+    why="Nothing was compared with it: the two stages are different things in different projects.",
+)
+def of_another_stage(inputs: Inputs) -> Iterator[Finding]:
+    """A plan's file with the project of another stage than the one that is checked."""
+    for file, stage in inputs.misplaced:
+        project = file.variables["project"]
+        checked = "without --stage" if inputs.stage is None else f"of the stage {inputs.stage!r}"
+        yield Finding(
+            file.place("project"),
+            f"{file.name} is the plan of the stage {stage!r}, for {project}, and the check is "
+            f"{checked}.",
+            f"Check that stage: --stage {shlex.quote(stage)}. Or name this stage's own file with "
+            "--plan or --against. If it moves into that project, give the other stage another.",
         )
 
 
@@ -95,4 +116,4 @@ def _differences(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[tuple[st
         yield path
 
 
-RULES = (out_of_date,)
+RULES = (out_of_date, of_another_stage)

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from ucam_faas.deploy.checks.deployed import Deployed, deployed
 from ucam_faas.deploy.checks.inputs import Inputs, configured, decorated
 from ucam_faas.deploy.checks.rule import rule
-from ucam_faas.deploy.findings import Finding
+from ucam_faas.deploy.checks.terraform.deployments import TOPIC
+from ucam_faas.deploy.checks.terraform.grants import short
+from ucam_faas.deploy.findings import Finding, Place
 from ucam_faas.deploy.jobs import is_sweep
 from ucam_faas.deploy.terraform_variables import PlannedTask
 
 _DAY_SECONDS = 24 * 3600
 _KEY = "message_retention_seconds"
 _HALF, _FEWER = 2, 10
+SCHEMA = "google_pubsub_schema"
 
 
 def _pairs(inputs: Inputs) -> Iterator[tuple[PlannedTask, Deployed]]:
@@ -131,7 +134,45 @@ def payloads_kept_shorter(inputs: Inputs) -> Iterator[Finding]:
             )
 
 
+@rule(
+    "topic-schema-deleted",
+    why="The provider leaves the schema on the topic, and a topic whose schema is deleted refuses "
+    "all messages.",
+)
+def topic_schema_deleted(inputs: Inputs) -> Iterator[Finding]:
+    """A topic that stays, and whose schema `terraform apply` would delete."""
+    for topic, project in _lost_schemas(inputs):
+        user = next((planned for planned in inputs.planned if planned.needs.topic == topic), None)
+        in_project = f" --project={project}" if project else ""
+        yield Finding(
+            configured(user, "topic_schema") if user else Place(),
+            f"The topic {topic!r} has a schema now, and not after the apply.",
+            "Detach the schema from the topic first, with the command. Then allow it: "
+            f'ignore = ["topic-schema-deleted:{topic}"].',
+            name=topic,
+            commands=(f"gcloud pubsub topics update {topic}{in_project} --clear-schema-settings",),
+        )
+
+
+def _lost_schemas(inputs: Inputs) -> Iterator[tuple[str, str | None]]:
+    """Yield the topics without the schema that they have now, and their project."""
+    if inputs.terraform is not None:
+        stay = {topic.get("name") for topic in inputs.terraform.of(TOPIC)}
+        for change in inputs.terraform.changes:
+            before = change.before
+            if before and before.type == SCHEMA and change.actions == ("delete",):
+                name = str(short(before.get("name")))
+                if name in stay:
+                    yield name, before.get("project")
+    elif inputs.last is not None and inputs.plan is not None:
+        for name, topic in inputs.last.variables.get("topics", {}).items():
+            stays = inputs.plan.topics.get(name)
+            if topic.get("schema") and stays and stays.schema is None:
+                yield name, inputs.plan.project
+
+
 RULES = (
+    topic_schema_deleted,
     *(retention_shortened, attempts_lowered, account_changed, safeguard_removed),
     payloads_kept_shorter,
 )

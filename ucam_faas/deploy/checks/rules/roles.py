@@ -1,4 +1,4 @@
-"""Rules of `roles`: those that the plan grants for another option."""
+"""Rules of `roles`: granted for another option already, or on something of another kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ucam_faas.deploy.checks.inputs import Inputs, configured
 from ucam_faas.deploy.checks.rule import rule
 from ucam_faas.deploy.findings import Finding
-from ucam_faas.deploy.roles import parse
+from ucam_faas.deploy.roles import fits, kind_of, parse
 from ucam_faas.deploy.terraform_variables import PlannedTask
 from ucam_faas.tasks.mounts import volume_of
 from ucam_faas.tasks.needs import full_topic
@@ -55,4 +55,25 @@ def _granted(planned: PlannedTask, project: str) -> Iterator[tuple[str, str, str
         yield "storage.objectUser", f"gs://{planned.jobs.payloads.name}", "its jobs' payloads"
 
 
-RULES = (granted_twice,)
+@rule(
+    "role-misplaced",
+    why="Google refuses the grant, and the apply fails; or it gives the task nothing.",
+)
+def misplaced(inputs: Inputs) -> Iterator[Finding]:
+    """A role in `roles` on a resource of a kind that it isn't for."""
+    for planned in inputs.planned:
+        for text in planned.merged["roles"]:
+            role, on = parse(text)
+            if not fits(role, on):
+                yield Finding(
+                    configured(planned, "roles", text),
+                    f"The task {planned.name!r} has {text!r} in roles, and a "
+                    f"{(kind_of(on) or '').replace('_', ' ')} has no such role.",
+                    "Grant it on the topic, and no role on the subscription for publishing."
+                    if role == "roles/pubsub.publisher"
+                    else "Name the resource that the task uses, or the role for this one.",
+                    planned.name,
+                )
+
+
+RULES = (granted_twice, misplaced)
