@@ -19,6 +19,7 @@ UCAMFAASException                 raise it in a task for an expected failure
 ├── outcomes.Refused              a delivery that no task can take as it is
 ├── InputNotLoadedError           the input of a long-running task cannot be read
 ├── PublishError                  Pub/Sub did not take a message
+│   ├── NoAnswerError             Pub/Sub doesn't answer
 │   └── NoSuchTopicError          the topic isn't there
 └── JobError                      something about a job
     ├── JobStoreError             the store doesn't answer
@@ -172,6 +173,12 @@ class PublishError(UCAMFAASException):
 
     error_code = "not-published"
     status = 0
+
+
+class NoAnswerError(PublishError):
+    """Pub/Sub, or Cloud Tasks, doesn't answer: it isn't known whether the message was taken."""
+
+    error_code = "pubsub"
 
 
 class NoSuchTopicError(PublishError):

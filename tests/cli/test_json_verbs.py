@@ -19,7 +19,10 @@ from tests.support.sources import Sources
 from tests.worker.processes import WorkerProcess, pubsub
 from ucam_faas import cli
 
-WITHOUT = {"mcp": "its stdout is the protocol's, which is JSON"}
+WITHOUT = {
+    "completion": "its stdout is for a shell, which reads it as its own language",
+    "mcp": "its stdout is the protocol's, which is JSON",
+}
 """Commands without `--json`, and why."""
 TASKS = """
 @ucam_faas.message_handler(message_type=None, create_default_info=ucam_faas.ExecutionInfo)

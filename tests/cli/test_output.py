@@ -98,6 +98,7 @@ def test_an_error_of_the_code_has_its_place(ucam_faas: Run, sources: Sources) ->
         (KeyboardInterrupt(), "interrupted", INTERRUPTED),
         (click.Abort(), "declined", 1),
         (ZeroDivisionError("by zero"), "internal", 1),
+        (BaseException("of a library"), "internal", 1),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "no"), "encoding", 2),
         (exceptions.InputNotLoadedError("none"), "input-not-loaded", 3),
     ],
@@ -121,6 +122,58 @@ def test_whatever_ends_a_verb_has_a_code(
     assert (result.stdout, error["code"]) == ("", code)
     assert error["exit_code"] == result.exit_code == exit_code
     assert ("Traceback" in result.stderr) is (code == "internal")
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_an_error_with_a_code(sources: Sources) -> None:
+    sources.write("main.py", "one")
+
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "ucam_faas", "tasks", "--json"],
+            cwd=sources.root,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    assert (error_of(ended.stderr)["code"], ended.returncode) == ("output", 2)
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_reader_that_takes_the_beginning_gets_no_traceback(sources: Sources) -> None:
+    """The document is larger than a pipe."""
+    (sources.root / "main.py").write_text(
+        "import ucam_faas\n@ucam_faas.message_handler(message_type=None)\n"
+        "def one(data): return 'x' * 1_000_000"
+    )
+    command = f"{sys.executable} -m ucam_faas run one --json | head -c 5"
+
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=sources.root,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, '{\n  "')
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
+
+
+def test_an_error_after_a_message_was_sent_names_it(
+    ucam_faas: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object) -> None:
+        _output.remember(message_id="7")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ucam_faas.cli.tasks.load", fails)
+
+    error = error_of(ucam_faas("tasks", "--json").stderr)
+
+    assert (error["code"], error["message_id"]) == ("interrupted", "7")
 
 
 def test_control_c_is_one_line_without_json(

@@ -256,7 +256,7 @@ def test_a_pubsub_that_is_gone_has_a_code(
 
     result = publish("welcome", ADA, "--json")
 
-    assert json.loads(result.stderr)["error"]["code"] == "not-published"
+    assert json.loads(result.stderr)["error"]["code"] == "pubsub"
 
 
 def test_a_topic_with_a_project_is_taken_as_it_is(publish: Publish, sink: Sink) -> None:

@@ -43,7 +43,7 @@ def reported(arguments: Sequence[str], context: click.Context | None = None) -> 
     except (click.exceptions.Exit, BrokenPipeError):  # no errors: click ends the process
         raise
     except BaseException as error:
-        if isinstance(error, SystemExit | GeneratorExit):
+        if isinstance(error, SystemExit):
             raise
         _report(error, is_json=_output.is_wanted(arguments, context))
         raise
@@ -64,7 +64,7 @@ def _report(error: BaseException, *, is_json: bool) -> None:
             _end(is_json, "interrupted", "Interrupted.", INTERRUPTED)
         case click.Abort() if is_json:
             _end(is_json, "declined", "Nothing was done.", 1)
-        case Exception() if is_json:
+        case _ if is_json:
             traceback.print_exception(error)
             _end(is_json, "internal", f"{type(error).__name__}: {error}", 1)
 

@@ -21,7 +21,7 @@ from ucam_faas.actions.jobs import Jobs
 from ucam_faas.cli._errors import INTERRUPTED
 from ucam_faas.cli._job_texts import COLOURS, entry_text, note
 from ucam_faas.cli._messages import tell
-from ucam_faas.cli._output import print_error, print_json
+from ucam_faas.cli._output import print_error, print_json, remember
 from ucam_faas.exceptions import WaitTimeoutError
 from ucam_faas.jobs.handle import Job
 from ucam_faas.jobs.rows import Entry, Row
@@ -44,6 +44,7 @@ def follow(jobs: Jobs, job: Job[Any], *, timeout: timedelta | None, json_only: b
     Raises:
         WaitTimeoutError: the job hasn't ended within the timeout, or it was deleted.
     """
+    remember(id=job.id, task=job.task)
     display = _Display(quiet=json_only)
     try:
         row = _end_of(jobs, job, display, timeout)

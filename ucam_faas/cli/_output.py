@@ -6,19 +6,24 @@ Whatever else the process prints, such as a task at its import, goes to stderr.
 from __future__ import annotations
 
 import functools
+import io
 import json
 import math
 import os
 import re
+import select
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from typing import Any
 
 import click
 
+from ucam_faas.exceptions import UCAMFAASException
+
 OPTION = "--json"
-_ON = f"{__name__}.on"
+_ON, _DONE = f"{__name__}.on", f"{__name__}.done"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """No text: half a character of another system's, or a byte that isn't UTF-8."""
 
@@ -73,6 +78,11 @@ def is_wanted(arguments: Sequence[str], context: click.Context | None = None) ->
     return OPTION in arguments[: [*arguments, "--"].index("--")]
 
 
+def remember(**fields: Any) -> None:
+    """Note what was done: an error that ends the verb later has these fields, too."""
+    click.get_current_context().meta.setdefault(_DONE, {}).update(fields)
+
+
 def print_error(code: str, message: str, exit_code: int, **fields: Any) -> None:
     """Print an error as a line of JSON to stderr; it begins with `{"error":`.
 
@@ -82,12 +92,15 @@ def print_error(code: str, message: str, exit_code: int, **fields: Any) -> None:
         exit_code: of the process.
         fields: more of it.
     """
-    error = {"code": code, "message": message, "exit_code": exit_code, **fields}
+    context = click.get_current_context(silent=True)
+    done = context.meta.get(_DONE, {}) if context else {}
+    error = {"code": code, "message": message, "exit_code": exit_code, **done, **fields}
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        with suppress(AttributeError, OSError, ValueError):  # a task may have closed it
             stream.flush()
-    # A task may have printed a line without its end.
-    click.echo(f"\n{_text({'error': error})}".encode(), err=True)
+    with suppress(OSError):  # the exit code says it, too
+        # A task may have printed a line without its end.
+        click.echo(f"\n{_text({'error': error})}".encode(), err=True)
 
 
 def _text(document: Any, *, indent: int | None = None) -> str:
@@ -113,19 +126,41 @@ def _finite(value: Any) -> Any:
 
 
 def _write(text: str) -> None:
-    stream = _KEPT.stream
-    if stream is None:
-        click.echo(text.encode(), nl=False)
-    else:
-        stream.write(text.encode())
-        stream.flush()
+    try:
+        if _KEPT.stream is None:
+            click.echo(text.encode(), nl=False)
+        else:
+            _KEPT.write(text.encode())
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"Cannot write to stdout: {error.strerror}.") from error
+
+
+class OutputError(UCAMFAASException):
+    """A document can't be written to stdout."""
+
+    error_code = "output"
 
 
 class _Kept:
     """The stdout of a process, kept for documents."""
 
     def __init__(self) -> None:
-        self.stream: IO[bytes] | None = None
+        self.stream: Any = None
+        """Without a buffer: nothing is written late, when the reader has gone."""
+        self._lock = threading.Lock()
+
+    def write(self, data: bytes) -> None:
+        """Write all of it, and nothing of another thread between."""
+        with self._lock:
+            rest = memoryview(data)
+            while rest:
+                written = self.stream.write(rest)
+                if written is None:  # another process has made it non-blocking
+                    select.select((), (self.stream,), ())
+                else:
+                    rest = rest[written:]
 
     def keep(self, context: click.Context) -> None:
         """Keep it: what others print, child processes too, goes to stderr from now on."""
@@ -133,13 +168,16 @@ class _Kept:
         if self.stream is not None or stdout is None:
             return
         stdout.flush()
+        if isinstance(stdout, io.TextIOWrapper):  # as stderr is: no task fails by its prints
+            stdout.reconfigure(errors="backslashreplace", line_buffering=True)
         try:
             number, aside = stdout.fileno(), sys.stderr.fileno()
         except (AttributeError, OSError):  # a test's, which isn't a file; or stderr is closed
             context.find_root().call_on_close(functools.partial(self._give_back, stdout))
             self.stream, sys.stdout = stdout.buffer, sys.stderr
             return
-        self.stream = os.fdopen(os.dup(number), "wb")  # to the end: functions may print at exit
+        self.stream = os.fdopen(os.dup(number), "wb", buffering=0)
+        # To the end: functions may print at exit.
         os.dup2(aside, number)
 
     def _give_back(self, stdout: Any) -> None:

@@ -12,7 +12,7 @@ from ucam_faas.actions.payloads import payload_json
 from ucam_faas.actions.topic_schemas import TopicSchema
 from ucam_faas.cli import _waiting
 from ucam_faas.cli._messages import say
-from ucam_faas.cli._output import print_json
+from ucam_faas.cli._output import print_json, remember
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.tasks.task import Task
 
@@ -73,6 +73,7 @@ class Report:
 
     def published(self, message_id: str, topic: str, place: str) -> None:
         """Say that the message was published."""
+        remember(message_id=message_id, topic=topic)
         self._document |= {"message_id": message_id, "topic": topic, "pubsub": place}
         if not self._quiet:
             say(f"Published message {message_id} to {topic} ({place}).")

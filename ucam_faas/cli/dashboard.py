@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,8 @@ def command(
     of_google = (".run.app",) if on_cloud_run() else ()
     names = frozenset({security.own_name(), *of_google, *(name.lower() for name in allowed)})
     listener = _listener(host, port, json_only=json_only)
-    server.run(app.make_app(connect, allowed=names, who=people.person_of), listener)
+    with suppress(KeyboardInterrupt):  # it has ended in order
+        server.run(app.make_app(connect, allowed=names, who=people.person_of), listener)
 
 
 def _listener(host: str, port: int | None, *, json_only: bool) -> socket.socket:

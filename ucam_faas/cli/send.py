@@ -14,7 +14,7 @@ from ucam_faas.cli import _job_store, _local_cloud, _message_data, _source
 from ucam_faas.cli._following import follow
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._messages import say, tell
-from ucam_faas.cli._output import json_option_for, print_json
+from ucam_faas.cli._output import json_option_for, print_json, remember
 from ucam_faas.cli._parameters import DURATION, RETRY, TIME, pairs
 from ucam_faas.cli._source import is_source, source_parameters
 from ucam_faas.exceptions import ConfigurationError
@@ -97,6 +97,7 @@ def command(
     there = jobs.store.get(Key(jobs.app, loaded.name, options["id"])) if options["id"] else None
     before = jobs.store.now()
     job = _send(loaded, payload, options)
+    remember(id=job.id, task=job.task)
     if there is None and loaded.jobs.unique is not None:
         row = jobs.row(job.id, job.task)
         there = row if row.created < before else None

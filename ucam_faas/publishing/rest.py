@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from ucam_faas.exceptions import NoSuchTopicError, PublishError
+from ucam_faas.exceptions import NoAnswerError, NoSuchTopicError, PublishError
 from ucam_faas.net.rest import FAILURES, Api, CredentialsError, Rest, reason_of
 from ucam_faas.publishing import Draft
 
@@ -83,7 +83,7 @@ def post(
         status, answer = api.post(path, body, timeout_seconds)
     except FAILURES as error:
         reason = f"{api.host} does not answer ({type(error).__name__})"
-        raise PublishError(f"{purpose} failed: {reason}") from error
+        raise NoAnswerError(f"{purpose} failed: {reason}") from error
     except CredentialsError as error:
         raise PublishError(f"{purpose} failed: {error}") from error
     if status != 200:

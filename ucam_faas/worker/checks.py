@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ucam_faas.config import Settings
-from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.exceptions import ConfigurationError, PubsubError
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.tasks.cloud_names import Naming
 from ucam_faas.tasks.needs import full_topic, needs_of
@@ -111,7 +111,7 @@ async def _make(call: Any, request: Any) -> None:
             return
         problem = f"{code}: {error.details()}"
         if code == "UNAVAILABLE":
-            raise ConfigurationError(
+            raise PubsubError(
                 f"No Pub/Sub answers at PUBSUB_EMULATOR_HOST ({problem}). Start one with "
                 "`ucam-faas emulator`; the variable is HOST:PORT, such as 127.0.0.1:8085."
             ) from error
