@@ -110,7 +110,7 @@ trials: $(STAMP)  ## try jobs with real processes that are killed, stopped, repl
 	TRIALS_STORE=$(STORE) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/trials/trial_*.py
 
 variants: $(STAMP)  ## try a new collection of each kind: tests, check, plan, dev, image (minutes)
-	VARIANTS=all $(BIN)/python -m pytest -n 2 tests/scaffold/test_variants.py
+	VARIANTS=all $(BIN)/python -m pytest tests/scaffold/test_variants.py
 
 pictures: $(STAMP)  ## take the pictures of the documents again (needs chromium and pngquant)
 	$(BIN)/python docs/pictures.py

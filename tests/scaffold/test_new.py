@@ -252,7 +252,13 @@ def test_a_checkout_is_installed_so_that_its_changes_count_at_once(here: Path) -
     assert "[local]" not in (here / "other/Makefile").read_text()
 
 
-@pytest.mark.parametrize("text", ["latest", "git+https://git.example.org/faas.git", "/nowhere"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("latest", "1.0.3", "/nowhere", "git+https://git.example.org/faas.git"),
+        "git+ssh://git@git.example.org/faas.git",
+    ],
+)
 def test_an_origin_that_cannot_be_used_is_refused(here: Path, text: str) -> None:
     result = new("demo", "--ucam-faas", text)
 

@@ -105,7 +105,7 @@ def _new_task(name: str, kind: str, *, json_only: bool) -> None:
     writing.write(collection.tasks, texts)
     notes = []
     if kind == "job" and not collection.has_job_store:
-        notes.append("In the cloud, jobs need a store: `make check` says where to name it.")
+        notes.append("In the cloud, jobs need a store: `make check` says how to name it.")
     sample = f"Try it while `make run` runs: {files.sample_of(kind, name)}"
     _tell(collection.tasks, texts, sample, notes, json_only=json_only)
 

@@ -16,7 +16,8 @@ from ucam_faas.exceptions import ConfigurationError
 _MODULE = "terraform/modules/collection"
 REPOSITORY = "https://git.example.org/TEAM/ucam_faas.git"
 """Stands for the address of this repository, which a released package doesn't know."""
-_VERSION = r"[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?"
+_VERSION = r"[2-9](\.[0-9]+)*((a|b|rc)[0-9]+)?"
+_IN_GIT = r"git\+(?P<address>[a-z]+://[^/]*/[^@]+)@(?P<ref>[^@#]+)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,8 @@ def of_text(text: str) -> Origin:
     """
     if re.fullmatch(_VERSION, text):
         return _of_version(text)
-    address, _, ref = text.removeprefix("git+").rpartition("@")
-    if text.startswith("git+") and "://" in address and ref:
-        return _of_git(address, ref)
+    if in_git := re.fullmatch(_IN_GIT, text):
+        return _of_git(in_git["address"], in_git["ref"])
     if (Path(text) / _MODULE).is_dir():
         return _of_folder(Path(text).resolve(), version("ucam-faas"))
     raise ConfigurationError(
@@ -85,6 +85,7 @@ def of_record(record: Mapping[str, Any], version: str) -> Origin:
 
 
 def _of_git(address: str, ref: str) -> Origin:
+    address = re.sub("^file:///", "file://localhost/", address)  # pip 23.2 refuses an empty host
     return Origin(f"ucam-faas @ git+{address}@{ref}", f"git::{address}//{_MODULE}?ref={ref}")
 
 
