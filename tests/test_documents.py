@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import ucam_faas
+from tests.support import snippets
 from ucam_faas.config import Settings
 from ucam_faas.execution import dead_letters, replays
 from ucam_faas.testing import Client, serve
@@ -143,6 +144,44 @@ def test_the_generated_parts_are_up_to_date() -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert result.stdout + result.stderr == ""
+
+
+@pytest.mark.parametrize("document", snippets.DOCUMENTS)
+def test_each_block_is_what_its_fence_says(document: str, tmp_path: Path) -> None:
+    complaints = [
+        complaint
+        for block in snippets.blocks_of(document)
+        for complaint in snippets.complaints_of(block, tmp_path)
+    ]
+
+    assert complaints == []
+
+
+@pytest.mark.parametrize("document", snippets.WITH_PYTHON)
+def test_the_python_of_a_document_runs(document: str) -> None:
+    runner = snippets.RUN_BY.get(document)
+    if runner is not None:
+        assert Path(document).name in (ROOT / runner).read_text()
+        return
+    names: dict[str, object] = {"__name__": "main"}
+
+    for block in snippets.blocks_of(document, "python"):
+        code = "\n" * block.line + block.text
+        exec(compile(code, str(ROOT / document), "exec"), names)
+
+
+def test_the_tests_that_run_documents_are_those_of_documents_with_python() -> None:
+    assert snippets.RUN_BY.keys() <= set(snippets.WITH_PYTHON)
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = re.findall(
+        r"^- \[.*?\]\((.*?)\):", (ROOT / "docs/README.md").read_text(), re.MULTILINE
+    )
+    pages = {path.name for path in ROOT.glob("docs/*.md")} - {"README.md"}
+
+    assert pages - set(listed) == set(), "Add it to a section of docs/README.md, the navigation."
+    assert len(set(listed)) == len(listed)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
