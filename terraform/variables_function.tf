@@ -247,6 +247,16 @@ variable "function" {
     error_message = "function.sidecars and function.telemetry: expected a number of CPUs such as 1 or 0.5 in cpu, and an amount such as 512Mi in memory."
   }
 
+  # A size that is wrong by itself has its own message.
+  validation {
+    condition = try(
+      sum([for cpu in concat([var.function.cpu], values(var.function.sidecars)[*].cpu, var.function.telemetry[*].cpu) : tonumber(trimsuffix(cpu, "m")) / (endswith(cpu, "m") ? 1000 : 1)]) <= 8 &&
+      sum([for memory in concat([var.function.memory], values(var.function.sidecars)[*].memory, var.function.telemetry[*].memory) : tonumber(regex("^[0-9.]+", memory)) * { Mi = 1, Gi = 1024, M = 1000000 / 1048576, G = 1000000000 / 1048576 }[regex("[A-Z]i?$", memory)]]) <= 32768,
+      true
+    )
+    error_message = "function.sidecars and function.telemetry: all containers of an instance together have at most 8 CPUs and 32Gi of memory."
+  }
+
   validation {
     condition     = var.function.telemetry == null || !contains(keys(var.function.sidecars), "collector")
     error_message = "function.sidecars: the collector of function.telemetry has the name collector. Rename yours, or remove one of them."

@@ -869,6 +869,7 @@ def test_without_a_collector_there_is_no_telemetry(planned: Planned, collector: 
         ("collector = 'otel.yaml'", "otel.yaml cannot be read"),
         ("colector = 'none'", "Did you mean 'collector'"),
         ("collector = 'google-cloud'\nmemory = '256'", "memory='256': expected 128Mi to 32Gi"),
+        ("collector = 'google-cloud'\ncpu = 8\nmemory = '4Gi'", "are 9 CPUs and 4608 MiB"),
         (
             "collector = 'google-cloud'\n[sidecars]\np = { image = 'p:1', port = 4318 }",
             "p with the port 4318",

@@ -10,8 +10,15 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from ucam_faas.deploy.telemetry import has_collector
+from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import QUOTA_GIBIBYTES_FOR_A_CPU
-from ucam_faas.tasks.resources import MEBIBYTE, cpu_count, memory_bytes
+from ucam_faas.tasks.resources import (
+    MAX_MEMORY,
+    MEBIBYTE,
+    WHOLE_CPUS,
+    cpu_count,
+    memory_bytes,
+)
 
 USUAL_MAX_INSTANCES = 100
 """Of a service that doesn't say, where the quota allows more."""
@@ -48,6 +55,21 @@ def _beside(options: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     collectors = [telemetry] if has_collector(telemetry) else []
     for sidecar in [*options["sidecars"].values(), *collectors]:
         yield sidecar.get("cpu", SIDECAR_CPU), sidecar.get("memory", SIDECAR_MEMORY)
+
+
+def check_size(options: Mapping[str, Any]) -> None:
+    """Refuse containers that are too large together for one instance.
+
+    Raises:
+        TaskDefinitionError: with the sum and the limit.
+    """
+    size, most = size_of(options), Size(Fraction(WHOLE_CPUS[-1]), MAX_MEMORY)
+    if size.cpus > most.cpus or size.memory > most.memory:
+        raise TaskDefinitionError(
+            f"cpu={options['cpu']!r} and memory={options['memory']!r}, with the containers of "
+            f"sidecars= and telemetry= beside it, are {size}: expected at most {most}, Cloud Run's "
+            "limit for an instance"
+        )
 
 
 def most_instances(options: Mapping[str, Any]) -> int:

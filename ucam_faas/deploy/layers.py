@@ -16,7 +16,7 @@ from typing import Any
 from ucam_faas.deploy import config_file
 from ucam_faas.deploy.config_file import ConfigFile, KeyPath, Origin
 from ucam_faas.deploy.container_keys import check_container
-from ucam_faas.deploy.instances import usual_max_instances
+from ucam_faas.deploy.instances import check_size, usual_max_instances
 from ucam_faas.deploy.keys import MAX_LABELS, keys
 from ucam_faas.deploy.problems import STAGE, TASK, Problem, ProblemsError, check_file, check_stage
 from ucam_faas.deploy.telemetry import check_telemetry
@@ -152,6 +152,7 @@ def _problems(merged: Merged) -> Iterator[Problem]:
         check_mounts(merged.values)
         check_container(merged.values)
         check_telemetry(merged.values)
+        check_size(merged.values)
     except TaskDefinitionError as error:
         named = [name for name in merged.values if f"{name}=" in str(error)]
         paths = [path for name in named for path in _entries(merged, name, str(error))]
