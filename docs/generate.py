@@ -6,6 +6,7 @@ python docs/generate.py --check    # exit 1 if a document is out of date
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -35,6 +36,7 @@ from ucam_faas.mcp.every_tool import TOOLS
 from ucam_faas.outcomes import ANSWERS
 from ucam_faas.tasks.option import Option
 from ucam_faas.tasks.option_table import COLLECTION, OPTIONS
+from ucam_faas.upgrade.changes import TABLES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
@@ -53,6 +55,7 @@ DOCUMENTS = [
     ROOT / "docs/scale.md",
     ROOT / "docs/starting.md",
     ROOT / "docs/tasks.md",
+    ROOT / "docs/upgrading.md",
 ]
 _PART = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -128,6 +131,24 @@ def rules() -> str:
         rows.append(f"| **{family}** | | |")
         rows += [f"| `{rule.name}` | {rule.finds} | {rule.why} |" for rule in rules]
     return "\n".join(rows) + "\n"
+
+
+def changes_since_1_0(table: str) -> str:
+    """Return a table of `ucam-faas check --from 1.0`; a column that is empty is left out."""
+    headings = {
+        "Behaviour": ("what", "in 1.0", "here, and why", "what to do", "rule"),
+        "Logs": ("what", "in 1.0", "here, and why", "what to do", "rule"),
+        "Names": ("gone", "", "because", "instead", "rule"),
+        "Packages": ("package", "", "here", "what to do", "rule"),
+        "Terraform": ("what", "in 1.0", "here", "what to do", "rule"),
+    }[table]
+    rows = [[*headings], ["---"] * len(headings)]
+    for each in TABLES[table]:
+        rule = f"`{each.rule}`" if each.rule else ""
+        rows.append([each.what, each.before, each.here, each.do, rule])
+    kept = [number for number, heading in enumerate(headings) if heading]
+    lines = ["| " + " | ".join(row[number] for number in kept) + " |" for row in rows]
+    return "\n".join(lines).replace("| --- ", "|---").replace("|--- |", "|---|") + "\n"
 
 
 def troubles() -> str:
@@ -206,6 +227,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "ratios": ratios,
     "rules": rules,
     "troubles": troubles,
+    **{f"changes of {name.lower()}": functools.partial(changes_since_1_0, name) for name in TABLES},
     "help check": lambda: help_of("check"),
     "help dashboard": lambda: help_of("dashboard"),
     "help dev": lambda: help_of("dev"),

@@ -39,7 +39,7 @@ LEVELS = (
     {"job_runs", "decorators", "task_types", "collection", "function", "http_jobs"},
     {"serving", "worker", "emulator", "actions", "dead_letters", "backends", "dashboard", "mcp"},
     {
-        *("dev", "completion", "deploy", "doctor", "scaffold", "testing", "cli"),
+        *("dev", "completion", "deploy", "doctor", "scaffold", "testing", "upgrade", "cli"),
         *("_pytest_plugin", "__main__"),
     },
 )
@@ -140,7 +140,10 @@ HEAVY = {
     "anyio": owner("mcp.server"),
     "jinja2": owner("dashboard.render"),
     "markupsafe": owner("dashboard.render"),
-    "packaging": owner(in_functions="doctor.packages", for_types="doctor.packages"),
+    "packaging": owner(
+        in_functions="doctor.packages upgrade.in_packages",
+        for_types="doctor.packages upgrade.in_packages",
+    ),
     "uvicorn_worker": owner("serving.worker"),
     "click": owner("cli", "dev.session", "dev.stream"),
     "uvloop": owner(in_functions="cli.worker"),

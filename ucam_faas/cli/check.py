@@ -43,13 +43,24 @@ from ucam_faas.exceptions import UCAMFAASException
     type=click.Path(exists=True, path_type=Path),
     help="Folder of the root module, or the output of `terraform show -json PLAN`.",
 )
+@click.option(
+    "--from",
+    "version",
+    type=click.Choice(["1.0"]),
+    help="Find code, requirements and Terraform that were written for this version, in the files "
+    "of this folder, or of SOURCE. Nothing is imported.",
+)
 @json_option
 @source_parameters
-def command(*, json_only: bool, source: str | None, **files: Any) -> None:
+def command(*, json_only: bool, source: str | None, version: str | None, **files: Any) -> None:
     """Report every contradiction between the code of SOURCE, its configuration and Terraform.
 
     The exit code is 1 if it finds any, and 2 if it can't read a file.
     """
+    if version is not None:
+        from ucam_faas.cli._upgrade import check_upgrade
+
+        sys.exit(check_upgrade(source, json_only=json_only))
     try:
         inputs = load(Path.cwd(), SystemClock().now().date(), source=source, **files)
     except UCAMFAASException as error:
