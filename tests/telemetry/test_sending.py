@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import Tracer
 from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import BaseModel
 
@@ -214,3 +215,19 @@ def test_the_same_job_with_another_trace_is_no_conflict(with_store: Recorder) ->
         ship.send(Order(), id="7", attributes={PARENT: trace})
 
     assert len(messages(with_store, "ship-inbox")) == 1
+
+
+def test_telemetry_that_raises_keeps_no_message_back(
+    here: Recorder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A processor of user code may raise at the start and at the end of a span."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a processor of the user")
+
+    monkeypatch.setattr(Tracer, "start_span", fail)
+
+    ship.publish(Order())
+
+    assert len(messages(here, "paid")) == 1
+    assert "ucam_faas_telemetry_failed" in caplog.text

@@ -13,11 +13,13 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import BaseModel
 
 import ucam_faas
+from tests.serving.harness import exchange
 from ucam_faas import BatchMessage, BatchResult, DeadLetter, Retry
 from ucam_faas.events import envelopes
 from ucam_faas.execution.execution import Execution
 from ucam_faas.execution.message_batch import execution_of
 from ucam_faas.execution.pipeline import execute
+from ucam_faas.serving.app import App
 from ucam_faas.tasks import registry
 from ucam_faas.telemetry.context import parent_text
 from ucam_faas.testing import make_message, make_push
@@ -276,3 +278,30 @@ def test_code_of_opentelemetry_that_raises_changes_no_outcome(
 
     assert type(conclusion.outcome).__name__ == "Done"
     assert "ucam_faas_telemetry_failed" in caplog.text
+
+
+@ucam_faas.http(path="/rooms/<room>", methods=["GET"])
+def show(room: str) -> Any:
+    return {"room": room}, 503 if room == "full" else 200
+
+
+def test_an_http_task_has_a_servers_span_without_the_path() -> None:
+    here = recorder()
+    task = registry.task_of(show)
+    assert task is not None
+
+    async def requests() -> None:
+        app = App([task], here.runtime)
+        for room in ("secret", "full"):
+            await exchange(app, f"/rooms/{room}", method="GET")
+
+    asyncio.run(requests())
+
+    first, second = here.spans("GET /rooms/<room>")
+    attributes = dict(first.attributes or {})
+    assert first.kind is SpanKind.SERVER
+    assert attributes["http.route"] == "/rooms/<room>"
+    assert attributes["http.response.status_code"] == 200
+    assert attributes["faas.trigger"] == "http"
+    assert "secret" not in first.to_json()
+    assert dict(second.attributes or {})["error.type"] == "503"

@@ -207,3 +207,29 @@ def test_a_forked_process_exports_its_own_spans(tmp_path: Path, receiver: Receiv
         "publish child",
         "publish parent",
     ]
+
+
+PROVIDER = """
+import os
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+provider = TracerProvider()
+exporter = OTLPSpanExporter(endpoint=os.environ["THEIRS"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=600_000))
+trace.set_tracer_provider(provider)
+"""
+
+
+def test_a_provider_of_user_code_is_used_and_flushed(folder: Path, receiver: Receiver) -> None:
+    """It is made at the import, before the fork."""
+    (folder / "main.py").write_text(TASKS + PROVIDER)
+    push = push_of()
+    settings = {"FUNCTION_SOURCE": "main.py", "K_REVISION": "shop-1", "THEIRS": receiver.endpoint}
+
+    with serving(folder=folder, **settings) as server:
+        assert server.post("/store", push.body, headers=push.headers).status == 200
+
+        assert len(receiver.spans) == 2
+    assert receiver.resources[0]["service.name"].startswith("unknown_service")

@@ -91,6 +91,7 @@ def end(execution: Execution, decision: Decision, outcomes: Sequence[Outcome]) -
             outcomes=outcomes,
             error=None if isinstance(decision.error, Unclaimed) else decision.error,
             seconds=clock.monotonic() - processing.began,
+            status=None if execution.convert is None else getattr(decision.value, "status", None),
         )
 
     _harmless(stop)

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from ucam_faas.config import Settings
+from ucam_faas.telemetry.of_user import is_set
 from ucam_faas.telemetry.span_queue import SpanQueue
 
 
@@ -119,7 +120,8 @@ def tracer_provider(
         resource=resource(settings), id_generator=_Ids(), shutdown_on_exit=False
     )
     provider.add_span_processor(queue)
-    trace.set_tracer_provider(provider)
+    if not is_set("trace"):
+        trace.set_tracer_provider(provider)
     return provider, queue
 
 
@@ -130,7 +132,8 @@ def meter_provider(settings: Settings) -> tuple[OwnMeterProvider, Reader]:
     _keep_exporters_silent()
     reader = Reader(OTLPMetricExporter())
     provider = OwnMeterProvider([reader], resource=resource(settings), shutdown_on_exit=False)
-    metrics.set_meter_provider(provider)
+    if not is_set("metrics"):
+        metrics.set_meter_provider(provider)
     return provider, reader
 
 

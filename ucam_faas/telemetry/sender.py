@@ -34,7 +34,7 @@ class Sender:
 
     def reset(self) -> None:
         """Start again, in a forked process: the thread is the parent's."""
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition()  # reentrant: a finalizer may end a span
         self._due: float | None = None
         """When to export, by the monotonic clock; None: nothing waits."""
         self._waiters: list[Future[bool]] = []

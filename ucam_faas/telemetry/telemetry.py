@@ -60,6 +60,15 @@ class Tools:
     others: tuple[Any, ...] = ()
 
 
+@contextmanager
+def harmless() -> Iterator[None]:
+    """Log an error of OpenTelemetry's code, or of user code that it calls, and go on."""
+    try:
+        yield
+    except Exception as error:
+        log_problem("ucam_faas_telemetry_failed", error=error)
+
+
 class Telemetry:
     """OpenTelemetry in this process, and in those that it forks.
 
@@ -84,6 +93,8 @@ class Telemetry:
         self._traces, self._metrics = traces, metrics
         self._clock = clock or SystemClock()
         self._tools = tools
+        self._before: Tools | None = None
+        """Those of the process that forked this one."""
         self._sender = Sender(self._export, self._clock)
         self._start()
         reset_in_child(self)
@@ -99,7 +110,8 @@ class Telemetry:
     def reset(self) -> None:
         """Start again, in a forked process."""
         if self._tools is not None and self._tools.queue is not None:
-            self._tools.queue.reset()  # of a provider that is the global one there, too
+            self._tools.queue.reset()
+            self._before = self._tools  # its provider is the global one here, too
         self._tools = None
         self._sender.reset()
         self._start()
@@ -163,6 +175,7 @@ class Telemetry:
         outcomes: Sequence[Outcome],
         error: BaseException | None = None,
         seconds: float = 0.0,
+        status: int | None = None,
     ) -> None:
         """End the span of an execution.
 
@@ -172,19 +185,28 @@ class Telemetry:
             outcomes: of its messages: the same; or DeadLettered, when one is on its topic.
             error: of the function.
             seconds: from its begin.
+            status: of the HTTP response that the task returned.
         """
         kind = attributes.error_type(cause, error)
+        if kind is None and status is not None and status >= 500:
+            kind = str(status)
         if span is not None:
             settled = outcomes[0] if len(outcomes) == 1 else cause
             span.set_attribute("ucam_faas.outcome", name(settled))
+            if status is not None:
+                span.set_attribute("http.response.status_code", status)
             if kind is not None:
-                span.set_attribute("error.type", kind)
-                span.set_status(Status(StatusCode.ERROR))
-                if error is not None and self.settings.log_exception_text:
-                    span.record_exception(error)
+                self._fail(span, kind, error)
             span.end()
         took = None if span is None else seconds
         self._measured(lambda metrics: metrics.ended(arrival, kind, outcomes, took))
+
+    def _fail(self, span: Span, kind: str, error: BaseException | None) -> None:
+        """Note a failure in a span; its text, if the log has it."""
+        span.set_attribute("error.type", kind)
+        span.set_status(Status(StatusCode.ERROR))
+        if error is not None and self.settings.log_exception_text:
+            span.record_exception(error)
 
     @contextmanager
     def producing(
@@ -208,19 +230,24 @@ class Telemetry:
         if is_quiet:
             yield trace.INVALID_SPAN
             return
-        with self._open().tracer.start_as_current_span(
-            f"{operation} {named or attributes.short(destination)}",
-            kind=SpanKind.PRODUCER,
-            attributes=attributes.of_producing(operation, destination, count),
-            record_exception=bool(self.settings.log_exception_text),
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                yield span
-            except BaseException as error:
-                span.set_attribute("error.type", type(error).__qualname__)
-                span.set_status(Status(StatusCode.ERROR))
-                raise
+        span: Span = trace.INVALID_SPAN
+        with harmless():
+            span = self._open().tracer.start_span(
+                f"{operation} {named or attributes.short(destination)}",
+                kind=SpanKind.PRODUCER,
+                attributes=attributes.of_producing(operation, destination, count),
+            )
+        current = span if span.get_span_context().is_valid else trace.get_current_span()
+        token = contexts.attach(trace.set_span_in_context(current))
+        try:
+            yield span
+        except BaseException as error:
+            self._fail(span, type(error).__qualname__, error)
+            raise
+        finally:
+            contexts.detach(token)
+            with harmless():
+                span.end()
 
     def sent(self, topic: str, count: int, error: BaseException | None, seconds: float) -> None:
         """Count messages that were published, or not, to a topic."""
@@ -244,7 +271,8 @@ class Telemetry:
         tools = self._open()
         if tools.metrics is None:
             return
-        measure(tools.metrics)
+        with harmless():
+            measure(tools.metrics)
         if tools.reader is not None and not self._is_measured:
             self._is_measured = True
             self._sender.wake(max(0.0, self._metrics_due - self._clock.monotonic()))
@@ -265,7 +293,10 @@ class Telemetry:
         atexit.register(self.close)
         their_tracers, their_meters = provider_of_user("trace"), provider_of_user("metrics")
         tracers, meters, queue, reader = their_tracers, their_meters, None, None
-        if tracers is None and self._traces:
+        tracer: Tracer | None = None
+        if self._before is not None:
+            tracer, queue = self._before.tracer, self._before.queue
+        elif tracers is None and self._traces:
             tracers, queue = providers.tracer_provider(
                 self.settings, self._filled, self._sender.flush, self._lose
             )
@@ -273,7 +304,7 @@ class Telemetry:
             meters, reader = providers.meter_provider(self.settings)
         others = [each for each in (their_tracers, their_meters) if hasattr(each, "force_flush")]
         return Tools(
-            (tracers or trace.NoOpTracerProvider()).get_tracer(SCOPE),
+            tracer or (tracers or trace.NoOpTracerProvider()).get_tracer(SCOPE),
             None if meters is None else Metrics(meters, SCOPE),
             queue,
             reader,

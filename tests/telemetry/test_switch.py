@@ -1,0 +1,63 @@
+"""When telemetry is on, and the errors of a start with a variable that can't be used."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from ucam_faas.config import Settings
+from ucam_faas.exceptions import ConfigurationError, MissingExtraError
+from ucam_faas.telemetry.switch import telemetry_of
+
+ENDPOINT = "http://localhost:4318"
+
+
+def is_on(**settings: Any) -> bool:
+    return telemetry_of(Settings(**settings)) is not None
+
+
+def test_it_is_off_without_an_endpoint() -> None:
+    assert not is_on()
+
+
+@pytest.mark.parametrize("name", ["otel_endpoint", "otel_traces_endpoint", "otel_metrics_endpoint"])
+def test_an_endpoint_turns_it_on(name: str) -> None:
+    assert is_on(**{name: ENDPOINT})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"otel_disabled": True},
+        {"otel_traces_exporter": "none", "otel_metrics_exporter": "none"},
+    ],
+    ids=str,
+)
+def test_the_standard_variables_turn_it_off(settings: dict[str, Any]) -> None:
+    assert not is_on(otel_endpoint=ENDPOINT, **settings)
+
+
+def test_a_provider_of_user_code_turns_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+
+    assert is_on()
+
+
+def test_another_protocol_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'"):
+        is_on(otel_endpoint=ENDPOINT, otel_protocol="grpc")
+
+
+def test_without_the_extra_the_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(sys.modules):
+        if name.startswith("opentelemetry.exporter"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter", None)
+
+    with pytest.raises(MissingExtraError, match=r"ucam-faas\[otel\]"):
+        is_on(otel_endpoint=f"{ENDPOINT}/another")
