@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.integration.processes import UCAM_FAAS
 from ucam_faas.cli import main
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.scaffold import names, origin
+from ucam_faas.scaffold import files, names, origin
 from ucam_faas.scaffold.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -105,13 +106,43 @@ def test_a_clone_of_an_empty_repository_is_filled(
     assert 'name = "our-tasks"' in Path("pyproject.toml").read_text()
 
 
-@pytest.mark.parametrize("name", ["9lives", "...", "ü"])
+@pytest.mark.parametrize("name", ["9lives", "...", "ü", "a", "a" * 41])
 def test_a_name_that_no_cloud_would_take_is_refused(here: Path, name: str) -> None:
     result = new(name)
 
     assert result.exit_code == 2
     assert "can't be named" in result.stderr
     assert files_in(here) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ab", "department-of-applied-mathematics-mailing"[:40]])
+def test_a_collection_of_any_name_can_be_planned(here: Path, name: str) -> None:
+    new(name, "--kind", "job")
+    command = [UCAM_FAAS, "plan", "--stage", "production", "--json"]
+
+    done = subprocess.run(command, cwd=name, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    variables = json.loads(done.stdout)
+    assert f"{name}-sweep" in variables["tasks"]
+
+
+@pytest.mark.parametrize("workflow", files.WORKFLOWS.values())
+def test_the_workflow_and_the_readme_name_targets_of_the_makefile(
+    here: Path, workflow: str
+) -> None:
+    for ci in files.WORKFLOWS:
+        new(ci, "--ci", ci)
+    (folder,) = (path for path in map(Path, files.WORKFLOWS) if (path / workflow).exists())
+
+    steps, readme, makefile = (
+        (folder / name).read_text() for name in (workflow, "README.md", "Makefile")
+    )
+    targets = set(re.findall(r"make ([a-z]+)", steps + readme)) - {"image"}
+
+    assert {"test", "check"} <= targets
+    assert [each for each in targets if not re.search(rf"(?m)^{each}: ", makefile)] == []
 
 
 @pytest.mark.parametrize("words", [(), ("task",), ("demo", "more")])

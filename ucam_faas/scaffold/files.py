@@ -8,7 +8,7 @@ from importlib.resources import files
 from types import MappingProxyType
 
 from ucam_faas.scaffold.kinds import KINDS
-from ucam_faas.scaffold.names import account_name
+from ucam_faas.scaffold.names import account_name, cloud_project
 from ucam_faas.scaffold.origin import Origin
 
 SOURCE = "tasks"
@@ -35,7 +35,7 @@ def of_collection(project: str, kind: str, origin: Origin, ci: str | None) -> di
         "project": project,
         "dependency": origin.dependency,
         "sample": sample_of(kind, task),
-        **{stage: _stage(f"{project}-{stage}", kind) for stage in ("test", "production")},
+        **{stage: _stage(cloud_project(project, stage), kind) for stage in ("test", "production")},
     }
     own = {name: _filled(f"collection/{name}", values) for name in ("README.md", "pyproject.toml")}
     tasks = {f"{SOURCE}/{path}": text for path, text in of_task(kind, task).items()}

@@ -11,6 +11,8 @@ from ucam_faas.tasks.policies import is_topic_name
 
 LONGEST_ACCOUNT = 20
 """Of the beginning of an account's id, as the Terraform module takes it."""
+_LONGEST_PROJECT = 30
+"""Of a project's id on Google Cloud."""
 
 
 def project_name(folder: str) -> str:
@@ -23,9 +25,9 @@ def project_name(folder: str) -> str:
         ConfigurationError: the folder's name begins with a digit, or has no letters.
     """
     name = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")
-    if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
+    if not re.fullmatch(r"[a-z][a-z0-9-]{1,39}", name):
         raise ConfigurationError(
-            f"A collection can't be named {folder!r}: expected two or more letters, digits or "
+            f"A collection can't be named {folder!r}: expected 2 to 40 letters, digits or "
             "hyphens, a letter first."
         )
     return name
@@ -34,6 +36,15 @@ def project_name(folder: str) -> str:
 def account_name(project: str) -> str:
     """Return the beginning of the ids of a collection's accounts."""
     return project[:LONGEST_ACCOUNT].rstrip("-")
+
+
+def cloud_project(project: str, stage: str) -> str:
+    """Return a made-up id of a stage's project on Google Cloud, of at most 30 characters.
+
+    >>> cloud_project("payroll", "test"), cloud_project("our-departments-mailing-tasks", "test")
+    ('payroll-test', 'our-departments-mailing-t-test')
+    """
+    return f"{project[: _LONGEST_PROJECT - 1 - len(stage)].rstrip('-')}-{stage}"
 
 
 def check_task_name(name: str) -> None:
