@@ -1,9 +1,11 @@
-"""The cost of a million jobs on Google Cloud: what a job uses, times the list prices.
+"""The cost of a million jobs, and of a task's month, on Google Cloud: their use at list prices.
 
     python benchmarks/costs.py
+    python benchmarks/costs.py --a-day 50000 --run-seconds 2
     python benchmarks/costs.py --run-seconds 2 --at-a-time 8 --price "Firestore write=0.09"
 
-Pure but for the command line. Free quotas, storage, logs and network between regions are left out.
+Pure but for the command line. Storage, logs and network between regions are left out; free quotas
+count for a month, and not for a million jobs.
 The requests, reads, writes and deletes of a job are those that tests count:
 `tests/integration/test_costs.py` and `tests/jobs/test_firestore_costs.py`.
 """
@@ -134,6 +136,88 @@ def server_month(cpu: float, memory_gb: float, prices: Mapping[str, Price] = PRI
     return HOURS_A_MONTH * hour
 
 
+DAYS = 30
+FREE: Mapping[str, float] = {
+    "Pub/Sub data": 10 * 2**30,
+    "Cloud Run request": 2 * MILLION,
+    "Cloud Run CPU": 180_000,
+    "Cloud Run memory": 360_000,
+    "Firestore read": 50_000 * DAYS,
+    "Firestore write": 20_000 * DAYS,
+    "Firestore delete": 20_000 * DAYS,
+}
+"""A month's free use, of a billing account or a database; those of Firestore are daily."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Month:
+    """A task with `min_instances=0`, for 30 days.
+
+    Args:
+        a_day: messages, or jobs.
+        load: of an attempt.
+        jobs: they are jobs in Firestore.
+        message_bytes: of a message.
+    """
+
+    a_day: float
+    load: Load
+    jobs: bool = False
+    message_bytes: int = LEAST_BYTES
+
+
+MONTHS: Mapping[str, Month] = {
+    "a schedule that runs 5 minutes each night": Month(
+        a_day=1, load=Load(run_seconds=300, at_a_time=1, retries=0)
+    ),
+    "10,000 messages a day, 0.5 s, 1 at a time": Month(a_day=10_000, load=Load(at_a_time=1)),
+    "10,000 jobs a day, 0.5 s, 1 at a time": Month(a_day=10_000, load=Load(at_a_time=1), jobs=True),
+    "1 million messages a day, 0.5 s, 4 at a time": Month(a_day=MILLION, load=Load()),
+    "10 million jobs a day, 0.5 s, 4 at a time": Month(a_day=10 * MILLION, load=Load(), jobs=True),
+}
+
+
+def month_usage(month: Month) -> dict[str, float]:
+    """Return what a month uses, by the names of the prices."""
+    millions = month.a_day * DAYS / MILLION
+    use = {name: number * millions for name, number in usage(month.load).items()}
+    if not month.jobs:
+        size = max(LEAST_BYTES, month.message_bytes)
+        # a message is published once, and Pub/Sub itself pushes it again
+        use = {name: number for name, number in use.items() if name.startswith("Cloud Run")}
+        use["Pub/Sub data"] = (2 + month.load.retries) * size * millions * MILLION
+    return use
+
+
+def month_costs(
+    month: Month, prices: Mapping[str, Price] = PRICES, free: Mapping[str, float] = FREE
+) -> float:
+    """Return the USD of a month, beyond free quotas."""
+    return sum(
+        max(0.0, number - free.get(name, 0.0))
+        * prices[name].usd
+        / _PER[prices[name].unit.split(" ")[0]]
+        for name, number in month_usage(month).items()
+    )
+
+
+def month_table(months: Mapping[str, Month] = MONTHS, prices: Mapping[str, Price] = PRICES) -> str:
+    """Return what months use and cost as a table in Markdown."""
+    rows = [
+        "| a month of | requests | vCPU-seconds | GiB-seconds | Pub/Sub, GiB | USD | USD beyond "
+        "free quotas |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, month in months.items():
+        use = month_usage(month)
+        numbers = [use[f"Cloud Run {each}"] for each in ("request", "CPU", "memory")]
+        cells = [f"{number:,.0f}" for number in numbers]
+        cells += [f"{use['Pub/Sub data'] / 2**30:,.2f}"]
+        cells += [f"{month_costs(month, prices, free):,.2f}" for free in ({}, FREE)]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
 def table(loads: Mapping[str, Load] = LOADS, prices: Mapping[str, Price] = PRICES) -> str:
     """Return the costs of loads as a table in Markdown."""
     rows = [
@@ -181,6 +265,9 @@ def main() -> None:
             flag = f"--{field.name.replace('_', '-')}"
             parser.add_argument(flag, type=float, metavar="NUMBER")
     parser.add_argument("--no-queue", dest="queue", action="store_const", const=False)
+    parser.add_argument("--a-day", type=float, metavar="NUMBER", help="print a month of this")
+    parser.add_argument("--jobs", action="store_true", help="with --a-day: of jobs in Firestore")
+    parser.add_argument("--message-bytes", type=int, default=LEAST_BYTES, metavar="NUMBER")
     parser.add_argument("--price", action="append", default=[], metavar="NAME=USD")
     options = vars(parser.parse_args())
     prices = dict(PRICES)
@@ -192,7 +279,13 @@ def main() -> None:
             prices[name] = prices[name]._replace(usd=float(usd))
         except ValueError:
             parser.error(f"--price {text!r} has no number. Expected: {name}=0.09")
+    a_day, jobs, size = (options.pop(name) for name in ("a_day", "jobs", "message_bytes"))
     values = {name: value for name, value in options.items() if value is not None}
+    if a_day is not None:
+        load = replace(Load(), **values)
+        month = Month(a_day=a_day, load=load, jobs=jobs, message_bytes=size)
+        print(month_table({"yours": month}, prices))
+        return
     loads = {"yours": replace(Load(), **values)} if values else LOADS
     print(table(loads, prices), servers(prices), sep="\n")
 

@@ -150,3 +150,21 @@ def test_docs_scale_has_the_packages_limits(costs: ModuleType) -> None:
     ]
 
     assert [phrase for phrase in said if phrase not in text] == []
+
+
+def test_a_month_is_the_use_of_its_messages_beyond_the_free_quotas(costs: ModuleType) -> None:
+    load = costs.Load(run_seconds=0.5, at_a_time=1, retries=0.5, cpu=2, memory_gib=4)
+    month = costs.Month(a_day=1000, load=load, message_bytes=5000)
+    jobs = replace(month, jobs=True)
+
+    assert costs.month_usage(month) == {
+        "Cloud Run request": 45_000,
+        "Cloud Run CPU": 45_000,
+        "Cloud Run memory": 90_000,
+        "Pub/Sub data": 75_000 * 5000,
+    }
+    assert costs.month_usage(jobs)["Firestore write"] == 30_000 * (1 + 1.5 * 2)
+    assert costs.month_costs(month) == 0
+    assert costs.month_costs(month, free={"Cloud Run request": 20_000}) == pytest.approx(
+        0.4 * 0.025 + 24 * 0.045 + 2.5 * 0.09 + 40 * 75_000 * 5000 / 2**40
+    )
