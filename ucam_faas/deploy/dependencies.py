@@ -7,7 +7,9 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from ucam_faas.deploy.findings import Place
 
@@ -66,12 +68,19 @@ def read(folder: Path) -> Dependencies | None:
 
 
 def _of_project(file: Path) -> Sequence[tuple[str, int]]:
+    """Return the requirements of a project, and those of its extras, which an image may install."""
     text = file.read_text(errors="replace")
     try:
-        listed = tomllib.loads(text).get("project", {}).get("dependencies", [])
-    except (tomllib.TOMLDecodeError, AttributeError):  # another rule or pip says so
+        project = tomllib.loads(text).get("project", {})
+        listed = [*project.get("dependencies", []), *chain(*_extras(project).values())]
+        return [(each, text[: text.index(each)].count("\n") + 1) for each in listed]
+    except (ValueError, TypeError, AttributeError):  # pip says what is wrong with it
         return ()
-    return [(each, text[: text.find(each)].count("\n") + 1) for each in listed]
+
+
+def _extras(project: dict[str, Any]) -> dict[str, list[str]]:
+    extras: dict[str, list[str]] = project.get("optional-dependencies", {})
+    return extras
 
 
 def _requirement(match: re.Match[str], line: int) -> Requirement:

@@ -20,6 +20,12 @@ from .places import (
 
 IN_GRANTS = [
     Fault(
+        what="the collector may not write spans",
+        edits=(Edit("telemetry.tf", "", '"roles/cloudtrace.agent", ', ""),),
+        layer=GRANTS,
+        says="missing: orders-runtime cloudtrace.agent project my-project",
+    ),
+    Fault(
         what="without this grant delivery attempts are not counted",
         edits=remove(COUNTED),
         layer=GRANTS,

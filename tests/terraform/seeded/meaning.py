@@ -80,6 +80,31 @@ IN_MEANING = [
         says="container.tftest.hcl",
     ),
     Fault(
+        what="the task doesn't know its collector",
+        edits=(Edit("main.tf", "", "local.telemetry_environment,", ""),),
+        layer=MODULE_TESTS,
+        says="telemetry.tftest.hcl",
+    ),
+    Fault(
+        what="the task doesn't wait for its collector",
+        edits=(Edit("telemetry.tf", "", "if sidecar.port != null", "if sidecar.path == null"),),
+        layer=MODULE_TESTS,
+        says="telemetry.tftest.hcl",
+    ),
+    Fault(
+        what="a pipeline of the collector has a processor that isn't there",
+        edits=(
+            Edit(
+                "collector.yaml",
+                "",
+                "processors: [memory_limiter, resourcedetection, resource]",
+                "processors: [batch]",
+            ),
+        ),
+        layer=MODULE_TESTS,
+        says="telemetry.tftest.hcl",
+    ),
+    Fault(
         what="a version of the provider that there is not",
         edits=(Edit("versions.tf", "", '">= 7.33, < 9"', '">= 99.0"'),),
         layer=NOTHING,
