@@ -4,11 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from playwright.sync_api import Browser, ViewportSize
 
 from tests.browser import chromium
+from tests.support import npm
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs/site"))
@@ -136,25 +140,50 @@ def test_the_api_and_the_commands_are_in_the_site(site: Path) -> None:
     assert "dlq reopen [OPTIONS]" in (site / "commands.html").read_text()
 
 
-@pytest.mark.slow
-def test_a_search_without_a_network_finds_guides_before_records(site: Path) -> None:
-    program = chromium.find()
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium isn't installed: apt-get install chromium")
-        pytest.skip("Chromium isn't installed: apt-get install chromium")
-
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """Run Chromium, and have axe-core at hand; skip the tests without them, except in CI."""
+    program, problem = chromium.find(), npm.install(chromium.AXE.parents[2])
+    if program is None or problem:
+        reason = problem or "Chromium isn't installed: apt-get install chromium"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     with chromium.running(program) as browser:
-        page = browser.new_context(offline=True).new_page()
-        page.goto((site / "index.html").as_uri())
-        page.fill("input[name=q]", "replay a dead letter")
-        page.keyboard.press("Enter")
-        page.get_by_text("Search finished").wait_for()
-        titles = page.locator("#search-results li > a").all_inner_texts()
+        yield browser
+
+
+@pytest.mark.slow
+def test_a_search_without_a_network_finds_guides_before_records(
+    site: Path, browser: Browser
+) -> None:
+    page = browser.new_context(offline=True).new_page()
+
+    page.goto((site / "index.html").as_uri())
+    page.fill("input[name=q]", "replay a dead letter")
+    page.keyboard.press("Enter")
+    page.get_by_text("Search finished").wait_for()
+    titles = page.locator("#search-results li > a").all_inner_texts()
 
     assert "Dead letters" in titles[:5]
     assert [title for title in titles[:8] if re.match(r"\d{4} ", title)] == []
     assert [title for title in titles if re.match(r"\d{4} ", title)] != []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_the_pages_can_be_used_by_everyone_and_fit(
+    site: Path, browser: Browser, scheme: Literal["light", "dark"], width: int
+) -> None:
+    size = ViewportSize(width=width, height=800)
+    page = browser.new_context(color_scheme=scheme, viewport=size).new_page()
+    faults = []
+
+    for name in ("index", "tasks", "api/tasks"):
+        page.goto((site / f"{name}.html").as_uri())
+        faults += chromium.barriers(page)
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            faults.append(f"{name} is wider than the window")
+
+    assert faults == []
 
 
 @pytest.mark.slow

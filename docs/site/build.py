@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,6 +44,10 @@ def main() -> int:
     generated = {**api.pages(reread), **commands.pages()}
     stage(Documents(ROOT, options.source_url, generated), source)
     shutil.rmtree(html, ignore_errors=True)
+    if subprocess.run(
+        [sys.executable, ROOT / "docs/generate.py", "--check"], check=False
+    ).returncode:
+        return 1  # an option, command or variable isn't documented as it is
     strict = ["--fail-on-warning", "--keep-going", "--fresh-env"]
     folders = ["--conf-dir", str(SITE), "--doctree-dir", str(doctrees), str(source), str(html)]
     code = build_main([*strict, "--quiet", *folders])

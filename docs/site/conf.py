@@ -33,6 +33,7 @@ html_theme = "furo"
 html_title = f"ucam_faas {version}"
 html_static_path = [str(SITE / "static")]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_search_scorer = str(SITE / "scorer.js")
 pygments_dark_style = "a11y-high-contrast-dark"
 html_show_sphinx = False
