@@ -20,7 +20,9 @@ def around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Make surroundings; variables are given by their names."""
     monkeypatch.chdir(tmp_path)
 
-    def make(*, cloud: Any = None, google: bool = False, **environ: str) -> Surroundings:
+    def make(
+        *, cloud: Any = None, google: bool = False, has_local: bool = True, **environ: str
+    ) -> Surroundings:
         whole = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], **environ}
         for name, value in whole.items():
             monkeypatch.setenv(name, value)
@@ -30,6 +32,7 @@ def around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             settings=Settings.from_environ(whole),
             cloud=cloud,
             google=google,
+            has_local=has_local,
         )
 
     return make

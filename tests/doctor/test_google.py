@@ -98,7 +98,9 @@ def test_good_credentials_are_named_with_their_account(
 ) -> None:
     server.answers(200, {"access_token": "x", "expires_in": 3600})
 
-    (finding,) = credentials.look(around(GOOGLE_APPLICATION_CREDENTIALS=str(key), **GOOGLE))
+    (finding,) = credentials.look(
+        around(GOOGLE_APPLICATION_CREDENTIALS=str(key), google=True, **GOOGLE)
+    )
 
     account = "tasks@shop.iam.gserviceaccount.com"
     assert finding.what == f"Google gives a token to {account}, from {key}"
@@ -110,7 +112,9 @@ def test_credentials_that_have_expired_are_a_problem(
     error = {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
     server.answers(400, error)
 
-    (problem,) = credentials.look(around(GOOGLE_APPLICATION_CREDENTIALS=str(key), **GOOGLE))
+    (problem,) = credentials.look(
+        around(GOOGLE_APPLICATION_CREDENTIALS=str(key), google=True, **GOOGLE)
+    )
 
     assert problem.code == "credentials-expired"
     assert "invalid_grant: Token has been expired or revoked" in problem.what
@@ -124,7 +128,9 @@ def test_a_token_server_that_does_not_answer_is_a_problem(
         address = f"127.0.0.1:{closed.getsockname()[1]}"
     key.write_text(key.read_text().replace(server.address, address))
 
-    (problem,) = credentials.look(around(GOOGLE_APPLICATION_CREDENTIALS=str(key), **GOOGLE))
+    (problem,) = credentials.look(
+        around(GOOGLE_APPLICATION_CREDENTIALS=str(key), google=True, **GOOGLE)
+    )
 
     assert problem.code == "credentials-silent"
 
@@ -137,13 +143,15 @@ def test_a_token_server_that_hangs_is_waited_for_so_long(
         address = f"127.0.0.1:{hanging.getsockname()[1]}"
         key.write_text(key.read_text().replace(server.address, address))
 
-        (problem,) = credentials.look(around(GOOGLE_APPLICATION_CREDENTIALS=str(key), **GOOGLE))
+        (problem,) = credentials.look(
+            around(GOOGLE_APPLICATION_CREDENTIALS=str(key), google=True, **GOOGLE)
+        )
 
     assert problem.what == "Google's token server doesn't answer: no answer within 0.05 s"
 
 
 def test_no_credentials_are_a_problem_where_google_is_used(around: Make) -> None:
-    surroundings = around(NO_GCE_CHECK="true", CLOUDSDK_CONFIG="nowhere", **GOOGLE)
+    surroundings = around(NO_GCE_CHECK="true", CLOUDSDK_CONFIG="nowhere", google=True, **GOOGLE)
 
     (problem,) = credentials.look(surroundings)
 
@@ -167,7 +175,9 @@ def test_a_file_that_holds_no_credentials_is_a_problem(
     if text is not None:
         path.write_text(text)
 
-    (problem,) = credentials.look(around(GOOGLE_APPLICATION_CREDENTIALS=str(path), **GOOGLE))
+    (problem,) = credentials.look(
+        around(GOOGLE_APPLICATION_CREDENTIALS=str(path), google=True, **GOOGLE)
+    )
 
     assert problem.what == f"GOOGLE_APPLICATION_CREDENTIALS names {path}: {why}"
     assert problem.commands == ("unset GOOGLE_APPLICATION_CREDENTIALS",)
@@ -177,7 +187,9 @@ def test_a_key_that_others_can_read_is_a_warning(around: Make, server: Server, k
     server.answers(200, {"access_token": "x", "expires_in": 3600})
     key.chmod(0o644)
 
-    warning, _ = credentials.look(around(GOOGLE_APPLICATION_CREDENTIALS=str(key), **GOOGLE))
+    warning, _ = credentials.look(
+        around(GOOGLE_APPLICATION_CREDENTIALS=str(key), google=True, **GOOGLE)
+    )
 
     assert warning.code == "credentials-readable"
     assert warning.commands == (f"chmod go= {key}",)
@@ -239,6 +251,22 @@ def test_the_dev_of_this_folder_comes_first(around: Make, server: Server) -> Non
     (finding,) = pubsub.look(around(cloud=cloud, **GOOGLE))
 
     assert finding.what.startswith("that of the `ucam-faas dev` in this folder")
+
+
+def test_on_a_laptop_google_is_not_asked_unless_it_is_wanted(around: Make) -> None:
+    (finding,) = pubsub.look(around(**GOOGLE))
+    (account,) = credentials.look(around(**GOOGLE))
+
+    assert (finding.level, account.level) == ("unused", "unused")
+    assert finding.what.endswith("would use Google's, in shop: --google tries it")
+
+
+def test_where_no_pubsub_can_run_google_is_the_one(around: Make) -> None:
+    nowhere = {"NO_GCE_CHECK": "true", "CLOUDSDK_CONFIG": "nowhere"}
+    (problem,) = credentials.look(around(has_local=False, **nowhere, **GOOGLE))
+    (warning,) = pubsub.look(around(has_local=False, GOOGLE_CLOUD_PROJECT=""))
+
+    assert (problem.code, warning.code) == ("credentials-missing", "pubsub-unset")
 
 
 def test_google_without_a_project_is_a_problem(around: Make) -> None:

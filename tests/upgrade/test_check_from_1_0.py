@@ -147,7 +147,7 @@ CASES = [
     (
         "name-gone",
         "main.py:2",
-        {"main.py": "import ucam_faas\npatch('ucam_faas.loading.load_function')\n"},
+        {"main.py": "import ucam_faas\nmock.patch('ucam_faas.loading.load_function')\n"},
     ),
     ("name-gone", "main.py:1", {"main.py": "from ucam_faas import event_handler\n"}),
     (

@@ -30,7 +30,7 @@ def look(around: Surroundings) -> Iterator[Finding]:
     place = str(path) if path else "the machine that it runs on" if around.is_deployed else ""
     if not _are_used(around):
         there = f"; there are some in {place}" if place and path and path.exists() else ""
-        yield _PART.unused(f"none are needed: Google isn't used{there}")
+        yield _PART.unused(f"none are needed here{there}")
         return
     if path is not None:
         problem = _problem(path, around.environ)

@@ -38,6 +38,7 @@ def examine(
         cloud=local_state.running(folder) if state.is_in_use(folder) else None,
         source=source,
         google=google,
+        has_local=not packages.missing("local"),
         is_sound=not any(finding.code == "variable-wrong" for finding in findings),
     )
     yield from packages.versions(around)

@@ -79,7 +79,8 @@ KINDS = {
         "this user may not listen on a port, or its number can't be one", "choose another port"
     ),
     "state-stale": _warning(
-        "`.ucam-faas/dev.json` is left of a `dev` that was killed, and misleads other commands",
+        "`.ucam-faas/dev.json` is left of a `dev` that was killed; other commands may take another "
+        "process for it, once one has its number",
         "delete the file, or start `ucam-faas dev`",
     ),
     "state-not-writable": _problem(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 NAME = "ucam-faas"
 _VERSIONS, _EXTRAS = Part("versions"), Part("extras")
 _NOT_FOR_USERS = {"dev", "docs"}
-_CAN_BE_LEFT_OUT = "testing"
 
 
 def versions(around: Surroundings) -> Iterator[Finding]:
@@ -151,6 +150,13 @@ def needed(around: Surroundings) -> dict[str, str]:
         wanted["auth"] = "the verification of tokens"
     if around.uses_google:
         wanted["pubsub"] = "Google's Pub/Sub"
+    endpoints = (
+        settings.otel_endpoint,
+        settings.otel_traces_endpoint,
+        settings.otel_metrics_endpoint,
+    )
+    if any(endpoints) and not settings.otel_disabled:
+        wanted["otel"] = "the export of traces and metrics"
     if (around.folder / ".env").is_file():
         wanted["local"] = "the file .env"
     return wanted

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ucam_faas.actions import pubsub
 from ucam_faas.actions.pubsub import Kind, Pubsub
-from ucam_faas.doctor import bounded, packages
+from ucam_faas.doctor import bounded
 from ucam_faas.doctor.findings import Finding, Part
 from ucam_faas.doctor.surroundings import Surroundings
 from ucam_faas.exceptions import ConfigurationError, MissingExtraError
@@ -49,7 +49,13 @@ def _local(around: Surroundings) -> bool:
 
 
 def _none(around: Surroundings) -> Finding:
-    if not packages.missing("local"):
+    project = around.settings.project
+    if around.has_local and project:
+        return _PART.unused(
+            f"`ucam-faas dev` brings its own; tasks that run otherwise would use Google's, in "
+            f"{project}: --google tries it"
+        )
+    if around.has_local:
         return _PART.unused("none is named: `ucam-faas dev` brings its own; others would find none")
     return _PART.wrong(
         "pubsub-unset",

@@ -21,6 +21,7 @@ class Surroundings:
         cloud: the `ucam-faas dev` that runs in the folder.
         source: of the tasks, as the command line names it.
         google: look at Google's Pub/Sub in any case.
+        has_local: a Pub/Sub can run here: the extra `local` is installed.
         is_sound: the variables can be used.
     """
 
@@ -30,6 +31,7 @@ class Surroundings:
     cloud: LocalCloud | None = None
     source: str | None = None
     google: bool = False
+    has_local: bool = True
     is_sound: bool = True
 
     @property
@@ -40,11 +42,11 @@ class Surroundings:
 
     @property
     def uses_google(self) -> bool:
-        """Return True if Pub/Sub is Google's."""
+        """Return True if Pub/Sub is Google's for sure: it is asked for, or there is no other."""
         if self.google:
             return True
         if self.settings.pubsub_emulator:
             return False
         if self.cloud is not None:
             return not self.cloud.pubsub
-        return self.settings.project is not None or self.is_deployed
+        return self.is_deployed or (self.settings.project is not None and not self.has_local)

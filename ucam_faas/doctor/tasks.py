@@ -8,6 +8,7 @@ from pathlib import Path
 from ucam_faas.config import Settings
 from ucam_faas.dead_letters.parser import Parser, ParserError
 from ucam_faas.deploy import source as sources
+from ucam_faas.doctor import packages
 from ucam_faas.doctor.findings import Finding, Part
 from ucam_faas.doctor.surroundings import Surroundings
 from ucam_faas.exceptions import UCAMFAASException
@@ -37,15 +38,21 @@ def look(around: Surroundings) -> Iterator[Finding]:
         return
     try:
         with Parser(named, load_seconds=LOAD_SECONDS, environ=around.environ) as parser:
-            names = [task["needs"]["name"] for task in parser.tasks()]
+            needs = [task["needs"] for task in parser.tasks()]
     except ParserError as error:
         yield _PART.wrong(
             "source-broken", _clause(error), "Correct it.", f"ucam-faas tasks {named[0]}"
         )
         return
+    names = [each["name"] for each in needs]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     tasks = f"{', '.join(names[:_MOST_NAMED])}{more}" if names else "no tasks"
     yield _PART.ok(f"{' '.join(named)} can be loaded: {tasks}")
+    pulled = [each["name"] for each in needs if each["run_as"] == "worker"]
+    if pulled and (lacking := packages.missing("worker")):
+        what = f"a worker of {pulled[0]} needs the extra `worker`, which lacks {', '.join(lacking)}"
+        do = "Install it, and add it to the dependencies of your tasks."
+        yield _PART.wrong("extra-missing", what, do, 'pip install "ucam-faas[worker]"')
 
 
 def _sources(around: Surroundings) -> list[str]:

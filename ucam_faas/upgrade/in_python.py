@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -14,7 +13,8 @@ from ucam_faas.upgrade.changes import Change
 from ucam_faas.upgrade.project import PACKAGE, Project, PythonFile
 
 _FIXTURE = "cleanup_functions_framework"
-_DOTTED = re.compile(rf"{PACKAGE}(\.\w+)+")
+_BY_NAME = {"patch", "setattr", "import_module", "importorskip"}
+"""Functions whose first argument is the name of a module, or of something in one."""
 
 
 def look(project: Project) -> Iterator[Finding]:
@@ -50,8 +50,14 @@ def _mentioned(file: PythonFile) -> Iterator[tuple[int, str]]:
                 if imported and _first_gone(imported):
                     continue  # its import was reported
                 yield node.lineno, name
-            case ast.Constant(value=str(text)) if _DOTTED.fullmatch(text):
-                yield node.lineno, text  # to patch it, say
+            case ast.Call(func=function, args=[ast.Constant(value=str(text)), *_]):
+                if _called(function) in _BY_NAME and text.startswith(f"{PACKAGE}."):
+                    yield node.lineno, text
+
+
+def _called(function: ast.expr) -> str:
+    """Return the last part of a function's name."""
+    return getattr(function, "attr", getattr(function, "id", ""))
 
 
 def _first_gone(name: str) -> str:

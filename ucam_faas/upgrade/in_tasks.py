@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ucam_faas.deploy.findings import Finding, Place
 from ucam_faas.upgrade import changes
@@ -104,23 +104,26 @@ def _results(body: list[ast.stmt]) -> Iterator[ast.Return]:
         waiting += ast.iter_child_nodes(node)
 
 
-def _time_limit(tasks: list[TaskFunction]) -> Iterator[Finding]:
+def _time_limit(tasks: Sequence[TaskFunction]) -> Iterator[Finding]:
     without = [task for task in tasks if "timeout" not in task.options]
     if without:
-        all_names = sorted({task.name for task in without})
-        more = len(all_names) - _MOST_NAMED
-        names = ", ".join(all_names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        what = f"No time limit is set for {names}: it is now 5 minutes."
+        what = f"No time limit is set for {_named(without)}: it is now 5 minutes."
         yield changes.TIME_LIMIT.finding(place_of(without[0]), what)
 
 
-def _in_processes(project: Project, tasks: list[TaskFunction]) -> Iterator[Finding]:
+def _named(tasks: Sequence[TaskFunction]) -> str:
+    names = sorted({task.name for task in tasks})
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _in_processes(project: Project, tasks: Sequence[TaskFunction]) -> Iterator[Finding]:
     """Look at how the tasks are started."""
     runs_once = any(_LONG_RUNNING.search(file.text) for file in project.texts)
     raw = [task for task in tasks if task.decorator == "raw_event"]
-    for task in raw if runs_once else ():
-        what = f"The raw task {task.name!r} gets bytes, if it is the one that is long-running."
-        yield changes.RAW_INPUT.finding(place_of(task), what)
+    if raw and runs_once:
+        what = f"Of the raw tasks, {_named(raw)}, one that is long-running gets bytes."
+        yield changes.RAW_INPUT.finding(place_of(raw[0]), what)
     says = any("WORKERS" in file.text for file in project.texts)
     if tasks and project.texts and not runs_once and not says:
         what = "WORKERS isn't set in any file: one process serves instead of two."

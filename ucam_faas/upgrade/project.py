@@ -91,22 +91,16 @@ class Project:
         python: the files that name the package, and others: their imports count.
         texts: the other files.
         unreadable: Python files that aren't, with line and reason.
+        users: the Python files that import the package.
+        tasks: in these.
     """
 
     folder: Path
     python: tuple[PythonFile, ...]
     texts: tuple[TextFile, ...]
-    unreadable: tuple[tuple[str, int | None, str], ...] = ()
-
-    @property
-    def users(self) -> list[PythonFile]:
-        """The files that import the package."""
-        return [file for file in self.python if any(_is_ours(name) for name in file.names.values())]
-
-    @property
-    def tasks(self) -> list[TaskFunction]:
-        """The tasks."""
-        return [task for file in self.users for task in _tasks(file)]
+    unreadable: tuple[tuple[str, int | None, str], ...]
+    users: tuple[PythonFile, ...]
+    tasks: tuple[TaskFunction, ...]
 
 
 def read(folder: Path) -> Project:
@@ -125,7 +119,11 @@ def read(folder: Path) -> Project:
             if path.suffix == ".py":
                 reason = getattr(error, "msg", None) or getattr(error, "strerror", None)
                 unreadable.append((name, getattr(error, "lineno", None), reason or str(error)))
-    return Project(folder, tuple(python), tuple(texts), tuple(unreadable))
+    users = [file for file in python if any(map(_is_ours, file.names.values()))]
+    tasks = [task for file in users for task in _tasks(file)]
+    return Project(
+        folder, tuple(python), tuple(texts), tuple(unreadable), tuple(users), tuple(tasks)
+    )
 
 
 def _files(folder: Path) -> Iterator[Path]:
