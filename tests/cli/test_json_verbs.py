@@ -200,6 +200,7 @@ def test_dev_prints_a_line_for_each_event(sources: Sources) -> None:
         assert document["steps"] == [{"event": "acknowledged", "attempt": 1}]
         assert done["message_id"] == document["message_id"]
         assert "broken" in error["text"]
+        assert error["code"] == "source-not-loaded"
         assert reload["down"] == []
         assert exit_code == 0
         events = [line["event"] for line in lines_of(dev)]

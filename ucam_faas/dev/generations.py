@@ -32,12 +32,21 @@ class NotLoadedError(UCAMFAASException):
     Args:
         folders: which hold the modules that were imported until it failed.
         fatal: no change of a file cures it: the command line or the environment is wrong.
+        code: of the error that the process met.
     """
 
     error_code = "source-not-loaded"
 
-    def __init__(self, message: str, folders: Sequence[str] = (), *, fatal: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        folders: Sequence[str] = (),
+        *,
+        fatal: bool = False,
+        code: str = error_code,
+    ) -> None:
         super().__init__(message)
+        self.error_code = code
         self.folders = list(folders)
         self.fatal = fatal
 
@@ -160,7 +169,8 @@ async def _hear(reader: asyncio.StreamReader) -> dict[str, Any]:
         while line := await reader.readline():
             said |= json.loads(line)
             if "error" in said:
-                raise NotLoadedError(said["error"], said["folders"], fatal=said.get("fatal", False))
+                fatal = said.get("fatal", False)
+                raise NotLoadedError(said["error"], said["folders"], fatal=fatal, code=said["code"])
             if "ready" in said:
                 return said
     raise NotLoadedError(

@@ -92,7 +92,8 @@ def main(
         app = LocalApp(tasks, built, Parent(), any_host=any_host)
     except UCAMFAASException as error:
         fatal = isinstance(error, (NoSuchTargetError, ConfigurationError))
-        tell(folders=folders(files_of(error)), error=str(error), fatal=fatal)
+        files = folders(files_of(error))
+        tell(folders=files, error=str(error), code=error.error_code, fatal=fatal)
         sys.exit(error.exit_code)
     events = [settings.events_topic] if settings.events_topic else []
     existing = [*config.layer(()).get("existing_topics", []), *events]
@@ -105,7 +106,7 @@ def main(
     try:
         server.run(app, listener, before_fork=watch.pass_on)
     except UCAMFAASException as error:
-        tell(folders=folders(module_files()), error=str(error))
+        tell(folders=folders(module_files()), error=str(error), code=error.error_code)
         sys.exit(error.exit_code)
 
 

@@ -263,7 +263,7 @@ class Session:
                 if error.fatal:
                     raise
                 self._folders.add(error.folders)
-                self._stream.line("error", "", str(error))
+                self._stream.line("error", "", str(error), code=error.error_code)
                 self._stream.line("waiting", "", "save a file to try again; Control-C ends")
                 async with answering(self._listener):
                     (change,) = await self._race(self._folders.change(look))
@@ -275,7 +275,7 @@ class Session:
         try:
             options.env_file.load()
         except ConfigurationError as error:
-            raise NotLoadedError(str(error)) from error
+            raise NotLoadedError(str(error), code=error.error_code) from error
         environ = environment_of(options, self._pubsub, self._links)
         with contextlib.ExitStack() as stack:
             lines = None
@@ -350,13 +350,13 @@ class Session:
         except NotLoadedError as error:
             self._folders.add(error.folders)
             text = str(error) if names in str(error) else f"{names}: {error}"
-            self._stream.line("error", "", text)
+            self._stream.line("error", "", text, code=error.error_code)
             self._stream.line("reload", "", "still serving the last code that worked")
             return last, look
         try:
             await self._take_over(generation)
         except (RpcError, UCAMFAASException) as error:
-            self._stream.line("error", "", str(error))
+            self._stream.line("error", "", str(error), code=error.error_code)
         seconds = asyncio.get_running_loop().time() - started
         tasks = [plan.name for plan in generation.plans]
         text = f"{describe(changed)} after {seconds:.2f} s"
