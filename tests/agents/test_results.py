@@ -291,3 +291,33 @@ def test_elsewhere_than_in_dev_payloads_are_hidden(tmp_path: Path) -> None:
     assert SECRET not in json.dumps(job)
     assert job["payload"]["text"] == "to: string of 12\nnote: string of 53"
     assert "Pub/Sub itself keeps none" in messages
+
+
+TEXTS = ("", "\0", "'", '"', "*", "%", "../..", "a" * 100_000, "\ud800", "🦄", "x OR 1=1", "a=b=c")
+NUMBERS = (-1, 0, 2**31, 2**63, 2**70, 1e308)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.tool_name())
+def test_no_argument_breaks_a_tool(shop: Shop, tool: Any) -> None:
+    """A bug would be answered with the advice to read stderr."""
+    fields = tool.model_fields
+    required = {name: "store" for name, field in fields.items() if field.is_required()}
+    required |= {"action": "retry"} if "action" in fields else {}
+    calls = [{**required, name: value} for name in fields for value in (*TEXTS, *NUMBERS)]
+    calls += [{**required, name: [value]} for name in fields for value in TEXTS]
+    waits = {"wait_seconds": 0} if "wait_seconds" in fields else {}
+
+    async def attack(agent: Agent) -> list[tuple[dict[str, Any], str]]:
+        answers = []
+        for call in calls:
+            result = await agent.raw(tool.tool_name(), **{**waits, **call})
+            (content,) = result.content
+            assert content.type == "text"
+            answers.append((call, content.text))
+        return answers
+
+    answers = inside(lambda: shop.backends, attack, allow_writes=True)
+
+    assert [call for call, text in answers if "stderr says why" in text] == []
+    assert [call for call, text in answers if len(text) > MOST_CHARACTERS] == []

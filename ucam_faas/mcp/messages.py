@@ -36,7 +36,7 @@ class ListMessages(Tool):
     """`name=value`."""
     within_minutes: Annotated[float, Field(gt=0)] | None = None
     """Published within this time."""
-    before: int | None = None
+    before: Annotated[int, Field(ge=0, le=2**62)] | None = None
     """`key` of the last message of the page before."""
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 20
 

@@ -55,7 +55,7 @@ class Sending(Tool):
                 raise ToolError(f"data_base64 isn't Base64: {error}.") from error
         text = None
         if has_payload:
-            text = json.dumps(self.payload, ensure_ascii=False).encode(errors="surrogatepass")
+            text = json.dumps(self.payload, ensure_ascii=False).encode()
         elif task.needs.sample == "":
             return b""
         formed: bytes = backends.parser.formed(task.needs.name, text, task.topic_schema)

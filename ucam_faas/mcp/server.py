@@ -107,11 +107,14 @@ def _described(tool: type[Tool]) -> types.Tool:
 
 def _called(connect: Connect, tool: type[Tool], arguments: dict[str, Any]) -> types.CallToolResult:
     try:
+        json.dumps(arguments, ensure_ascii=False).encode()
         backends = connect()
         result = tool.model_validate(arguments).run(backends)
         if backends.notice:
             result = {"notice": backends.notice} | result
         result = fitted(result)
+    except UnicodeEncodeError:
+        return _error("An argument has half a character, such as \\ud800.")
     except ValidationError as error:
         return _error(_invalid(error))
     except UCAMFAASException as error:
