@@ -21,6 +21,7 @@ from ucam_faas.execution.pipeline import execute
 from ucam_faas.execution.runtime import CURRENT
 from ucam_faas.job_runs import arrivals
 from ucam_faas.jobs.stores.sqlite import SqliteStore
+from ucam_faas.publishing import Draft
 from ucam_faas.tasks import registry
 from ucam_faas.testing import make_message, make_push
 
@@ -113,6 +114,16 @@ def test_a_context_of_the_caller_stays(here: Recorder) -> None:
 
     assert messages(here, "paid")[0].attributes[PARENT] == CALLERS
     assert here.spans() == []
+
+
+def test_a_context_of_the_caller_stays_beside_messages_without_one(here: Recorder) -> None:
+    topic = "projects/p/topics/paid"
+    drafts = [Draft(b"1", {PARENT: CALLERS}), Draft(b"2", {})]
+
+    here.runtime.outgoing().publish_many(topic, drafts)
+
+    traces = [message.attributes[PARENT] for message in messages(here, "paid")]
+    assert traces == [CALLERS, trace_of(here.span("publish paid"))]
 
 
 def test_a_message_with_a_hundred_attributes_is_published_without(here: Recorder) -> None:

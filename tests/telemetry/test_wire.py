@@ -131,7 +131,12 @@ def test_a_receiver_that_fails_loses_spans_and_nothing_else(
     if not answers:
         receiver.answers.clear()
 
-    settings = environ(receiver, **ON_CLOUD_RUN, UCAM_FAAS_TELEMETRY_WAIT_SECONDS="0.2")
+    settings = environ(
+        receiver,
+        **ON_CLOUD_RUN,
+        UCAM_FAAS_TELEMETRY_WAIT_SECONDS="0.2",
+        OTEL_EXPORTER_OTLP_TIMEOUT="600",
+    )
     with serving(folder=folder, **settings) as server:
         for _ in range(30):
             assert server.post("/store", push.body, headers=push.headers).status == 200
@@ -180,12 +185,15 @@ def test_a_task_that_runs_once_exports_at_its_end(folder: Path, receiver: Receiv
 
 FORKS = """
 import os
+from opentelemetry import trace
 from ucam_faas.config import Settings
 from ucam_faas.telemetry.switch import telemetry_of
 telemetry = telemetry_of(Settings.from_environ())
 with telemetry.producing("publish", "before"):
     pass
 child = os.fork()
+if child == 0:
+    trace.get_tracer("shop").start_span("of user code").end()
 with telemetry.producing("publish", "child" if child == 0 else "parent"):
     pass
 if child:
@@ -203,6 +211,7 @@ def test_a_forked_process_exports_its_own_spans(tmp_path: Path, receiver: Receiv
     )
 
     assert sorted(span.name for span in receiver.spans) == [
+        "of user code",
         "publish before",
         "publish child",
         "publish parent",
