@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.metrics import MeterProvider
 from pydantic import BaseModel
 
 import ucam_faas
+from tests.integration.processes import HANG_SECONDS
 from ucam_faas import DeadLetter, Retry
+from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import CURRENT
+from ucam_faas.telemetry.metrics import Metrics
+from ucam_faas.telemetry.telemetry import Telemetry, Tools
 from ucam_faas.testing import ManualClock, make_message, make_push
 
 from .memory import Recorder, recorder
@@ -146,3 +153,37 @@ def test_the_labels_have_no_values_of_senders() -> None:
     }
     labels = [dict(point.attributes) for points in here.metrics().values() for point in points]
     assert "marker" not in json.dumps(labels)
+
+
+class Reader:
+    """Counts exports."""
+
+    def __init__(self) -> None:
+        self.exports = 0
+
+    def export(self) -> bool:
+        self.exports += 1
+        return True
+
+
+def test_metrics_are_exported_at_their_interval_and_at_the_end() -> None:
+    """A flush for the spans of an answer leaves them: Cloud Monitoring refuses points so often."""
+    clock, reader, here = ManualClock(), Reader(), recorder()
+    tools = Tools(
+        trace.NoOpTracer(),
+        Metrics(MeterProvider(shutdown_on_exit=False), "ucam_faas"),
+        reader=reader,  # type: ignore[arg-type]
+    )
+    telemetry = Telemetry(Settings(otel_metric_interval=60_000), tools=tools, clock=clock)
+    runtime = replace(here.runtime, telemetry=telemetry)
+    exports = []
+
+    for seconds in (1, 60, 1, 1):
+        clock.advance(seconds)
+        replace(here, runtime=runtime).run(store, push_of(0))
+        assert telemetry.flush(HANG_SECONDS)
+        exports.append(reader.exports)
+    telemetry.close()
+
+    assert exports == [0, 1, 1, 1]
+    assert reader.exports == 2

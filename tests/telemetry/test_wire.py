@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from .receiver import Receiver, receiving, values
 pytestmark = pytest.mark.slow
 
 TASKS = """
+import time
+from pathlib import Path
+
 import ucam_faas
 from opentelemetry import trace
 from pydantic import BaseModel
@@ -36,6 +40,13 @@ def store(order: Order) -> None:
 @ucam_faas.message_handler(message_type=Order, run_in_process=True)
 def compute(order: Order) -> None:
     store(order)
+
+
+@ucam_faas.raw_event
+def hold(body: bytes) -> None:
+    Path("held").touch()
+    while not Path("let go").exists():
+        time.sleep(0.01)
 
 
 @ucam_faas.raw_event
@@ -147,6 +158,25 @@ def test_a_receiver_that_fails_loses_spans_and_nothing_else(
     assert [set(line) & {"reason", "spans"} for line in lines] == [{"reason"}, {"spans"}]
     assert lines[1]["spans"] >= 1
     assert "opentelemetry" not in server.stdout
+
+
+def test_sigterm_exports_before_running_work_ends(folder: Path, receiver: Receiver) -> None:
+    """A collector in a sidecar gets the signal at the same moment."""
+    push = push_of()
+    settings = environ(receiver, OTEL_BSP_SCHEDULE_DELAY=NEVER)
+
+    with serving(folder=folder, **settings) as server, ThreadPoolExecutor() as client:
+        assert server.post("/store", push.body, headers=push.headers).status == 200
+        held = client.submit(server.post, "/hold")
+        wait_until((folder / "held").exists, "the other task runs")
+        server.signal(signal.SIGTERM)
+
+        assert receiver.metric("messaging.process.duration")
+        assert len(receiver.spans) == 2
+        (folder / "let go").touch()
+        assert held.result().status == 200
+        assert server.wait() == 0
+    assert [span.name for span in receiver.spans][2:] == ["process hold"]
 
 
 def test_workers_of_one_server_are_different_instances(folder: Path, receiver: Receiver) -> None:

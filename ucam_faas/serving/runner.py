@@ -154,6 +154,8 @@ class Runner:
         if self.draining:
             return
         self.draining = True
+        if self.runtime.telemetry is not None:
+            self.runtime.telemetry.hurry()
         for run in list(self._runs):
             if not run.running and not self._patient:
                 run.stop(ShuttingDown())

@@ -321,6 +321,12 @@ class Telemetry:
         """Export now; return True if that is done within a time."""
         return self._tools is None or await self._sender.flush_async(seconds)
 
+    def hurry(self) -> None:
+        """Export soon, metrics too, without a wait: the process ends, and so may its collector."""
+        if self._tools is not None:
+            self._metrics_due = self._clock.monotonic()
+            self._sender.wake(0.0)
+
     def close(self, seconds: float = LAST_SECONDS) -> None:
         """Export for the last time in this process, and say how much was lost."""
         tools = self._tools
