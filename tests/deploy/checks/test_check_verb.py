@@ -138,6 +138,16 @@ def test_the_plan_of_another_stage_is_one_finding(shop: Shop) -> None:
     assert "of the stage 'test'" in finding["what"]
 
 
+def test_the_plan_of_another_stage_in_the_same_project_is_one_finding(shop: Shop) -> None:
+    stage = '[stage.test]\nname_prefix = "test-"\n'
+    shop.edit("ucam-faas.toml", "[stage.production]", f"{stage}[stage.production]")
+    shop.plan("--stage", "production")
+
+    (finding,) = shop.check("--stage", "test")
+
+    assert finding["rule"] == "plan-of-another-stage"
+
+
 def test_a_stage_that_moves_into_a_new_project_loses_its_messages(shop: Shop) -> None:
     shop.edit(*THREE)
     shop.plan("--stage", "test")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ucam_faas.deploy import layers, plan
 from ucam_faas.deploy.checks import plan_changes, plan_file
@@ -100,12 +101,20 @@ def load(
 def _misplaced(
     new: Plan, others: Mapping[str, Plan], *files: PlanFile | None
 ) -> Iterator[tuple[PlanFile, str]]:
-    """Yield the files with the plan of another stage, known by its project, each once."""
-    stages_by_project = {other.project: name for name, other in others.items() if other.project}
+    """Yield the files with the plan of another stage, each once."""
+    stages_by_home = {
+        _home(other.to_json()): name for name, other in others.items() if other.project
+    }
     for file in {id(file): file for file in files if file}.values():
-        project = file.variables.get("project")
-        if project != new.project and project in stages_by_project:
-            yield file, stages_by_project[project]
+        home = _home(file.variables)
+        if home != _home(new.to_json()) and home in stages_by_home:
+            yield file, stages_by_home[home]
+
+
+def _home(variables: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return a plan's project and prefix, by which stages are known."""
+    prefixes = [task.get("name_prefix", "") for task in variables["tasks"].values()]
+    return variables.get("project"), prefixes[0] if prefixes else ""
 
 
 def _plan_of_stage(

@@ -47,10 +47,10 @@ def out_of_date(inputs: Inputs) -> Iterator[Finding]:
 
 @rule(
     "plan-of-another-stage",
-    why="Nothing was compared with it: the two stages are different things in different projects.",
+    why="Nothing was compared with it: the two stages are different things.",
 )
 def of_another_stage(inputs: Inputs) -> Iterator[Finding]:
-    """A plan's file with the project of another stage than the one that is checked."""
+    """A plan's file with the project and prefix of another stage than the one that is checked."""
     for file, stage in inputs.misplaced:
         project = file.variables["project"]
         checked = "without --stage" if inputs.stage is None else f"of the stage {inputs.stage!r}"
@@ -59,7 +59,7 @@ def of_another_stage(inputs: Inputs) -> Iterator[Finding]:
             f"{file.name} is the plan of the stage {stage!r}, for {project}, and the check is "
             f"{checked}.",
             f"Check that stage: --stage {shlex.quote(stage)}. Or name this stage's own file with "
-            "--plan or --against. If it moves into that project, give the other stage another.",
+            "--plan or --against. If it moves to where that one is, move that one first.",
         )
 
 
