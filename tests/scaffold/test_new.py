@@ -93,6 +93,17 @@ def test_a_folder_with_files_is_refused_and_unchanged(here: Path) -> None:
     assert files_in(here) == {"demo/notes.txt"}
 
 
+@pytest.mark.parametrize("name", ["notes", "notes/demo"])
+def test_a_file_is_refused_and_unchanged(here: Path, name: str) -> None:
+    (here / "notes").write_text("mine")
+
+    result = new(name)
+
+    assert result.exit_code == 2
+    assert f"{name} isn't a folder" in result.stderr
+    assert files_in(here) == {"notes"}
+
+
 def test_a_clone_of_an_empty_repository_is_filled(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,12 +28,18 @@ def check_empty(folder: Path) -> None:
     """Refuse a folder that holds anything but an empty git repository.
 
     Raises:
-        ConfigurationError: it does, or it's a file.
+        ConfigurationError: it does, it can't be read, or it's a file.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigurationError(f"{folder} is a file: name a new folder, or an empty one.")
-    present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    present = [name for name in present if name != ".git"]
+    try:
+        present = sorted(path.name for path in folder.iterdir() if path.name != ".git")
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise ConfigurationError(
+            f"{folder} isn't a folder: name a new one, or an empty one."
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(f"{folder} can't be read: {error.strerror}.") from error
     if present:
         more = f" and {len(present) - 3} more" if len(present) > 3 else ""
         raise ConfigurationError(
