@@ -136,7 +136,12 @@ def test_the_api_and_the_commands_are_in_the_site(site: Path) -> None:
     texts = [path.read_text() for path in site.glob("api/*.html")]
     anchors = set(re.findall(r'id="(ucam_faas[\w.]*)"', "".join(texts)))
 
+    linked = set(
+        re.findall(r'href="\w+\.html#(ucam_faas[\w.]*)"', (site / "api/index.html").read_text())
+    )
+
     assert api.public_names() <= anchors
+    assert api.public_names() <= linked
     assert "dlq reopen [OPTIONS]" in (site / "commands.html").read_text()
 
 

@@ -57,9 +57,18 @@ def pages(reread: Reread) -> dict[str, str]:
         reread: makes reStructuredText of a docstring.
     """
     texts = {f"docs/api/{page['name']}.md": _page(page, reread) for page in _PAGES}
-    items = [f"- [{page['title']}]({page['name']}.md)" for page in _PAGES]
+    items = [f"- [{page['title']}]({page['name']}.md): {_links(page)}" for page in _PAGES]
     index = ["# Python API", _INTRODUCTION, "\n".join(items), ""]
     return {"docs/api/README.md": "\n\n".join(index), **texts}
+
+
+def _links(page: Mapping[str, Any]) -> str:
+    names = [_parts_of(entry)[0] for entries in page["parts"].values() for entry in entries]
+    return ", ".join(
+        f"{{py:obj}}`{name.rpartition('.')[2]} <{name}>`"
+        for name in names
+        if "_pytest_plugin" not in name
+    )
 
 
 def _page(page: Mapping[str, Any], reread: Reread) -> str:
