@@ -257,7 +257,8 @@ class PostgresqlStore(SqlStore):
             if connection.info.transaction_status != self._psycopg.pq.TransactionStatus.IDLE:
                 connection.close()
                 raise
-            connection.execute("DEALLOCATE ALL")
+            # psycopg forgets its prepared statements after this; older ones not after DEALLOCATE.
+            connection.execute("ROLLBACK")
             return connection.execute(sql, values)
 
     def _timed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
