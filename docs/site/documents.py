@@ -15,7 +15,7 @@ from posixpath import dirname, normpath, relpath
 NAVIGATION = "docs/README.md"
 FRONT = "index.md"
 _FOLDERS = ("docs/**/", "benchmarks/", "example_tasks/**/", "terraform/**/")
-_ALSO = ("CHANGELOG.md",)
+_ALSO = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _APART = "docs/decisions/"
 """Its README lists its pages: in the side bar, the sixty would take a third of the build's time."""
 _INTRODUCTION_ENDS = "\n## Try this repository"

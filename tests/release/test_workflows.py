@@ -1,4 +1,4 @@
-"""The workflows: GitHub can read them, all actions are pinned, and they run what there is."""
+"""The workflows and forms: GitHub can read them, and actions are pinned."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import yaml
 from .conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml"))
 TEXT = "\n".join(path.read_text() for path in WORKFLOWS)
 BIN = Path(sys.executable).parent
 
@@ -33,6 +34,8 @@ def check(*command: str) -> None:
     [
         ("vendor.github-workflows", [str(path) for path in WORKFLOWS]),
         ("vendor.dependabot", [".github/dependabot.yml"]),
+        ("vendor.github-issue-config", [".github/ISSUE_TEMPLATE/config.yml"]),
+        ("vendor.github-issue-forms", [str(path) for path in FORMS]),
     ],
 )
 def test_github_can_read_them(schema: str, paths: list[str]) -> None:
