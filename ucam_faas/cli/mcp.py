@@ -16,6 +16,7 @@ from ucam_faas._optional import check
 from ucam_faas.cli import _source
 from ucam_faas.cli._backends import Elsewhere
 from ucam_faas.cli._group import Verb
+from ucam_faas.cli._messages import note
 
 if TYPE_CHECKING:
     from ucam_faas.backends.ports import Backends, Connect
@@ -69,6 +70,10 @@ def command(
     from ucam_faas.mcp import server
     from ucam_faas.mcp.every_tool import TOOLS
 
+    if sys.stdin.isatty():
+        note(
+            "This waits for the program of a coding agent, which starts it itself. Control-C ends."
+        )
     connect = _connect(elsewhere)
     if hide_payloads:
         connect = partial(_hiding, connect)
