@@ -11,7 +11,8 @@ from typing import IO
 
 import pytest
 
-from ucam_faas.cli._messages import folded
+from tests.support.terminal import screen_of
+from ucam_faas.cli._messages import folded, say
 
 
 @pytest.fixture
@@ -35,3 +36,16 @@ def test_the_continuations_of_each_line_are_indented(terminal: IO[str]) -> None:
         "              until Sat",
         "15:53:38.000  STARTED   claimed, run 2",
     ]
+
+
+@pytest.mark.parametrize(("variable", "painted"), [("NO_COLOR", False), ("UNUSED", True)])
+def test_colours_are_left_out_where_they_are_not_wanted(
+    variable: str, painted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv(variable, "1")
+
+    shown = screen_of(lambda: say("All is well.", "green"), 80)
+
+    assert ("\033[32m" in shown) is painted

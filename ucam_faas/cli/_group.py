@@ -20,6 +20,8 @@ _OTHER_WORDS = {
     "replay": "`ucam-faas dlq replay` sends dead letters again",
     "retry": "`ucam-faas dlq replay` sends dead letters and failed jobs again",
     "dead-letters": "`ucam-faas dlq` lists dead letters",
+    "diagnose": "`ucam-faas doctor` finds what is wrong on this machine",
+    "upgrade": "`ucam-faas check --from 1.0` says what to change in code for 1.0",
     "version": "`ucam-faas --version` shows it",
     "help": "`ucam-faas --help` shows it",
 }

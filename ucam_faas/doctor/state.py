@@ -60,7 +60,7 @@ def _rights(home: Path) -> Iterator[Finding]:
         paths = [home, *sorted(home.iterdir())]
         states = {path: path.lstat() for path in paths}
     except OSError as error:
-        yield _not_yours(home, error.strerror or str(error))
+        yield _not_yours(home, f"can't be read ({error.strerror or error})")
         return
     others = [path for path, status in states.items() if status.st_uid != os.geteuid()]
     locked = [path for path in paths if not os.access(path, os.W_OK)]
