@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,3 +62,10 @@ def test_without_the_extra_the_start_fails(monkeypatch: pytest.MonkeyPatch) -> N
 
     with pytest.raises(MissingExtraError, match=r"ucam-faas\[otel\]"):
         is_on(otel_endpoint=f"{ENDPOINT}/another")
+
+
+def test_a_process_has_one_for_a_receiver() -> None:
+    """Two would be two threads, and two instances in the metrics."""
+    settings = Settings(otel_endpoint=f"{ENDPOINT}/one")
+
+    assert telemetry_of(settings) is telemetry_of(replace(settings, grace_seconds=1.0))

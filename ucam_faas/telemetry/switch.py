@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from ucam_faas.telemetry.telemetry import Telemetry
 
 _PROTOCOL = "http/protobuf"
-_OPEN: dict[Settings, Telemetry] = {}
+_OPEN: dict[tuple[str | None, ...], Telemetry] = {}
+"""By the receivers: a worker, and a script beside a local cloud, change other settings."""
 
 
 def telemetry_of(settings: Settings) -> Telemetry | None:
@@ -31,11 +32,18 @@ def telemetry_of(settings: Settings) -> Telemetry | None:
         return None
     if any(wanted):
         _check(settings)
-    if settings not in _OPEN:
+    key = (
+        settings.otel_endpoint,
+        settings.otel_traces_endpoint,
+        settings.otel_metrics_endpoint,
+        settings.otel_traces_exporter,
+        settings.otel_metrics_exporter,
+    )
+    if key not in _OPEN:
         from ucam_faas.telemetry.telemetry import Telemetry  # it imports OpenTelemetry
 
-        _OPEN[settings] = Telemetry(settings, traces=wanted[0], metrics=wanted[1])
-    return _OPEN[settings]
+        _OPEN.setdefault(key, Telemetry(settings, traces=wanted[0], metrics=wanted[1]))
+    return _OPEN[key]
 
 
 def _wants_traces(settings: Settings) -> bool:

@@ -94,7 +94,7 @@ class Telemetry:
         self._clock = clock or SystemClock()
         self._tools = tools
         self._before: Tools | None = None
-        """Those of the process that forked this one."""
+        """In a forked process: those for spans, whose provider is the global one here, too."""
         self._sender = Sender(self._export, self._clock)
         self._start()
         reset_in_child(self)
@@ -109,9 +109,10 @@ class Telemetry:
 
     def reset(self) -> None:
         """Start again, in a forked process."""
-        if self._tools is not None and self._tools.queue is not None:
-            self._tools.queue.reset()
-            self._before = self._tools  # its provider is the global one here, too
+        tools = self._tools or self._before
+        if tools is not None and tools.queue is not None:
+            tools.queue.reset()
+            self._before = Tools(tools.tracer, queue=tools.queue)
         self._tools = None
         self._sender.reset()
         self._start()
@@ -311,25 +312,28 @@ class Telemetry:
             tuple(others),
         )
 
-    # Export
+    @property
+    def _is_open(self) -> bool:
+        """There may be something to export."""
+        return self._tools is not None or self._before is not None
 
     def flush(self, seconds: float) -> bool:
         """Export now; return True if that is done within a time."""
-        return self._tools is None or self._sender.flush(seconds)
+        return not self._is_open or self._sender.flush(seconds)
 
     async def flush_async(self, seconds: float) -> bool:
         """Export now; return True if that is done within a time."""
-        return self._tools is None or await self._sender.flush_async(seconds)
+        return not self._is_open or await self._sender.flush_async(seconds)
 
     def hurry(self) -> None:
         """Export soon, metrics too, without a wait: the process ends, and so may its collector."""
-        if self._tools is not None:
+        if self._is_open:
             self._metrics_due = self._clock.monotonic()
             self._sender.wake(0.0)
 
     def close(self, seconds: float = LAST_SECONDS) -> None:
         """Export for the last time in this process, and say how much was lost."""
-        tools = self._tools
+        tools = self._tools or self._before
         if tools is None or self._is_closed:
             return
         self._is_closed = True
@@ -350,7 +354,7 @@ class Telemetry:
 
     def _export(self, is_last: bool) -> bool:
         """Export all there is; in the thread of the sender."""
-        tools, succeeded = self._tools, True
+        tools, succeeded = self._tools or self._before, True
         if tools is None:
             return True
         contexts.attach(contexts.set_value(_SUPPRESSED, True))  # or the export would make spans
