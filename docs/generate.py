@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import command_tree
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
+import command_tree
 import costs
 from simulation import tables
 

@@ -88,12 +88,12 @@ def test_a_wrong_value_of_a_new_option_is_refused_in_code_and_configuration(
         ucam_faas.http(path="/", scratch="40Gi")(lambda: "")  # type: ignore[call-arg]
     with pytest.raises(TaskDefinitionError, match="did you mean 'scratch'"):
         ucam_faas.http(path="/", scrach="4Gi")(lambda: "")  # type: ignore[call-arg]
-    message = project.run("plan", "--json").stderr
+    message = project.run("plan").stderr
     assert 'ucam-faas.toml:2 [task.of_file]: scratch: expected 1Gi to 9Gi; found "40Gi"' in message
 
 
 def test_a_new_option_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))  # the script adds the benchmarks
+    monkeypatch.setattr(sys, "path", list(sys.path))  # the script adds folders
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
     assert spec is not None
     assert spec.loader is not None

@@ -29,7 +29,9 @@ from ucam_faas import (
 )
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
-from ucam_faas.serving.run_once import InputNotLoadedError, delivery_of, read_input, run
+from ucam_faas.serving import run_once
+from ucam_faas.serving.run_once import InputNotLoadedError, delivery_of, read_input
+from ucam_faas.tasks.task import Task
 from ucam_faas.testing import ManualClock, MemoryPublisher
 
 TOPIC = "projects/p/topics/dead"
@@ -53,6 +55,12 @@ def throw(error: BaseException) -> Any:
         raise error
 
     return act
+
+
+def run(task: Task, runtime: Runtime) -> int:
+    """Return the exit code."""
+    _, code = run_once.run(task, runtime)
+    return code
 
 
 def runtime(publisher: MemoryPublisher | None = None, **settings: Any) -> Runtime:

@@ -173,7 +173,8 @@ def by_run_once(task: Task, store: Path) -> Iterator[Deliver]:
     def deliver(data: bytes, key: str) -> bool:
         path.write_bytes(data)
         tasks.STARTED.clear()
-        return run_once.run(task, runtime) == 0
+        _, exit_code = run_once.run(task, runtime)
+        return exit_code == 0
 
     yield deliver
 
