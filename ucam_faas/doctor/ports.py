@@ -23,6 +23,8 @@ HOST = "127.0.0.1"
 _LOOK_SECONDS = 0.5
 _LISTENING = "0A"
 """State of a socket in /proc/net/tcp (the kernel's page "proc_net_tcp")."""
+_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+"""Linux's, of all sockets over TCP."""
 _BESIDE = "ucam-faas dev --port 0 --pubsub-port 0"
 
 
@@ -80,7 +82,10 @@ def _taken(port: int, option: str, use: str, error: OSError) -> Finding:
         )
     holder = next(_holders(port), None)
     if holder is None:
-        what = f"port {port} ({use}) is taken by another user's program, or one in a container"
+        whose = (
+            "another user's program, or one in a container" if _TABLES[0].exists() else "a program"
+        )
+        what = f"port {port} ({use}) is taken by {whose}"
         do = "The first command shows it. Or choose another port; 0 takes any."
         show = f"sudo lsof -nP -iTCP:{port} -sTCP:LISTEN"
         return _PART.wrong("port-taken", what, do, show, other)
@@ -120,9 +125,9 @@ def _short(command: bytes) -> str:
 
 
 def _inodes(port: int) -> Iterator[str]:
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in _TABLES:
         with suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
+            for line in table.read_text().splitlines()[1:]:
                 columns = line.split()
                 if columns[3] == _LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
                     yield f"socket:[{columns[9]}]"
