@@ -163,7 +163,8 @@ def test_a_receiver_that_fails_loses_spans_and_nothing_else(
 def test_sigterm_exports_before_running_work_ends(folder: Path, receiver: Receiver) -> None:
     """A collector in a sidecar gets the signal at the same moment."""
     push = push_of()
-    settings = environ(receiver, OTEL_BSP_SCHEDULE_DELAY=NEVER)
+    never = {"OTEL_BSP_SCHEDULE_DELAY": NEVER, "OTEL_METRIC_EXPORT_INTERVAL": NEVER}
+    settings = environ(receiver, **never)
 
     with serving(folder=folder, **settings) as server, ThreadPoolExecutor() as client:
         assert server.post("/store", push.body, headers=push.headers).status == 200
