@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import VERSION, BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from ucam_faas.events.fail_fast import LARGE_BYTES, LARGE_ITEMS, json_validator, python_validator
 from ucam_faas.events.messages import PubsubMessage
@@ -16,6 +16,8 @@ from ucam_faas.events.model_errors import MAX_DESCRIBED, describe
 from ucam_faas.tasks.parsers import message_parser
 
 MANY = 4000
+RECURSIVE = tuple(map(int, VERSION.split(".")[:2])) >= (2, 13)
+"""Models that hold themselves: pydantic 2.12 collects all of their errors."""
 
 
 class Item(BaseModel):
@@ -110,7 +112,7 @@ WRONG: dict[str, tuple[Any, Any]] = {
     "models": (list[Item], [{}] * MANY),
     "nested": (list[list[Item]], [[{}] * MANY] * 3),
     "dictionaries": (dict[str, Item], {str(n): {} for n in range(MANY)}),
-    "a recursive model": (Tree, {"children": [{"leaf": "x"}] * MANY}),
+    **({"a recursive model": (Tree, {"children": [{"leaf": "x"}] * MANY})} if RECURSIVE else {}),
     "odd names": (OddNames, {"type": ["x"] * MANY, "default": ["x"] * MANY}),
     "a dataclass": (Plain, {"items": ["x"] * MANY}),
     "a tuple": (tuple[int, ...], ["x"] * MANY),
@@ -136,7 +138,7 @@ def test_small_data_has_all_of_its_errors() -> None:
     assert raised.value.error_count() == 3
 
 
-@pytest.mark.parametrize("kind", [Tree, list[Item], Plain, Item], ids=repr)
+@pytest.mark.parametrize("kind", [*[Tree] * RECURSIVE, list[Item], Plain, Item], ids=repr)
 def test_parsers_of_messages_stop_early(kind: Any) -> None:
     content = json.dumps({"children": ["x"] * MANY, "items": ["x"] * MANY}).encode()
     content = b"[" + b",".join([b"{}"] * MANY) + b"]" if kind == list[Item] else content
