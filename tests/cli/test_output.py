@@ -82,6 +82,13 @@ def test_an_error_has_a_code(ucam_faas: Run, arguments: list[str], code: str) ->
     assert (error["code"], error["exit_code"], result.exit_code) == (code, 2, 2)
 
 
+def test_a_wrong_command_line_is_one_line_of_json(ucam_faas: Run) -> None:
+    result = ucam_faas("publsh", "--json")
+
+    assert result.stderr.startswith('{"error": ')
+    assert result.stderr.count("\n") == 1
+
+
 def test_an_error_of_the_code_has_its_place(ucam_faas: Run, sources: Sources) -> None:
     path = sources.write(
         "main.py", before="import ucam_faas\n@ucam_faas.raw_event\ndef f(a, b): ..."

@@ -27,7 +27,7 @@ CODES = {
 }
 """Codes beside those that classes of UCAMFAASException have."""
 _NO_TEXT = re.compile("[\udc80-\udcff]")
-"""How Python reads a byte of an argument, a variable or a file's name that isn't UTF-8."""
+"""Python's form of a byte that isn't UTF-8, in an argument, a variable or a file's name."""
 
 
 @contextmanager
@@ -40,11 +40,9 @@ def reported(arguments: Sequence[str], context: click.Context | None = None) -> 
     """
     try:
         yield
-    except (click.exceptions.Exit, BrokenPipeError):  # no errors: click ends the process
+    except (SystemExit, click.exceptions.Exit, BrokenPipeError):  # they aren't errors of a verb
         raise
     except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
         _report(error, is_json=_output.is_wanted(arguments, context))
         raise
 

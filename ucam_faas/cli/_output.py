@@ -25,7 +25,7 @@ from ucam_faas.exceptions import UCAMFAASException
 OPTION = "--json"
 _ON, _DONE = f"{__name__}.on", f"{__name__}.done"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-"""No text: half a character of another system's, or a byte that isn't UTF-8."""
+"""Half of a UTF-16 pair, or a byte that isn't UTF-8: no UTF-8 can express it."""
 
 _Verb = Callable[..., None]
 
@@ -61,25 +61,25 @@ def print_json(document: Any) -> None:
 
 
 def print_event(event: Any) -> None:
-    """Print a document on one line, at once: of a stream, or of a server that has started."""
+    """Print a document on one line: an event of a stream, or the start of a server."""
     _write(f"{_text(event)}\n")
 
 
 def print_ready(**fields: Any) -> None:
-    """Print that a server has started; it serves on if the reader is gone."""
+    """Print that a server has started. It keeps serving if the reader has gone."""
     with suppress(BrokenPipeError):
         print_event({"event": "ready", **fields})
 
 
 def is_wanted(arguments: Sequence[str], context: click.Context | None = None) -> bool:
-    """Return True if the output is JSON: of a verb that runs, or couldn't read its arguments."""
+    """Return True if the command line asks for JSON, also if it can't be parsed."""
     if context is not None and context.meta.get(_ON):
         return True
     return OPTION in arguments[: [*arguments, "--"].index("--")]
 
 
 def remember(**fields: Any) -> None:
-    """Note what was done: an error that ends the verb later has these fields, too."""
+    """Keep fields for an error that ends the verb later, such as the id of a sent job."""
     click.get_current_context().meta.setdefault(_DONE, {}).update(fields)
 
 
@@ -87,10 +87,10 @@ def print_error(code: str, message: str, exit_code: int, **fields: Any) -> None:
     """Print an error as a line of JSON to stderr; it begins with `{"error":`.
 
     Args:
-        code: that doesn't change from version to version.
+        code: for programs; it stays the same from version to version.
         message: for people.
         exit_code: of the process.
-        fields: more of it.
+        fields: more fields of the error.
     """
     context = click.get_current_context(silent=True)
     done = context.meta.get(_DONE, {}) if context else {}
@@ -98,13 +98,14 @@ def print_error(code: str, message: str, exit_code: int, **fields: Any) -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # a task may have closed it
             stream.flush()
+    # A task may have printed the beginning of a line; before a verb runs, nothing has.
+    lead = "\n" if _KEPT.stream is not None else ""
     with suppress(OSError):  # the exit code says it, too
-        # A task may have printed a line without its end.
-        click.echo(f"\n{_text({'error': error})}".encode(), err=True)
+        click.echo(f"{lead}{_text({'error': error})}".encode(), err=True)
 
 
 def _text(document: Any, *, indent: int | None = None) -> str:
-    """Return JSON that every reader takes: without halves of characters, and without NaN."""
+    """Return JSON that every parser accepts, without NaN and lone surrogates."""
     write = functools.partial(json.dumps, indent=indent, ensure_ascii=False, allow_nan=False)
     try:
         text = write(document)
@@ -114,7 +115,7 @@ def _text(document: Any, *, indent: int | None = None) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Return a document in which null replaces the numbers that JSON hasn't."""
+    """Return a document with null in place of NaN and infinities, which JSON lacks."""
     match value:
         case float() if not math.isfinite(value):
             return None
@@ -148,11 +149,11 @@ class _Kept:
 
     def __init__(self) -> None:
         self.stream: Any = None
-        """Without a buffer: nothing is written late, when the reader has gone."""
+        """Unbuffered: at exit, when the reader may have gone, nothing is left to write."""
         self._lock = threading.Lock()
 
     def write(self, data: bytes) -> None:
-        """Write all of it, and nothing of another thread between."""
+        """Write all data; other threads wait."""
         with self._lock:
             rest = memoryview(data)
             while rest:
@@ -163,7 +164,7 @@ class _Kept:
                     rest = rest[written:]
 
     def keep(self, context: click.Context) -> None:
-        """Keep it: what others print, child processes too, goes to stderr from now on."""
+        """Keep it, and send all other output to stderr, also that of child processes."""
         stdout = sys.stdout
         if self.stream is not None or stdout is None:
             return
@@ -172,12 +173,12 @@ class _Kept:
             stdout.reconfigure(errors="backslashreplace", line_buffering=True)
         try:
             number, aside = stdout.fileno(), sys.stderr.fileno()
-        except (AttributeError, OSError):  # a test's, which isn't a file; or stderr is closed
+        except (AttributeError, OSError):  # a test replaced stdout, or stderr is closed
             context.find_root().call_on_close(functools.partial(self._give_back, stdout))
             self.stream, sys.stdout = stdout.buffer, sys.stderr
             return
         self.stream = os.fdopen(os.dup(number), "wb", buffering=0)
-        # To the end: functions may print at exit.
+        # Never undone: functions may print at exit.
         os.dup2(aside, number)
 
     def _give_back(self, stdout: Any) -> None:
