@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
 from tests.agents.agent import Agent, beside, inside
+from tests.integration.processes import HANG_SECONDS
 from tests.support import history
 from tests.support.dead_letters import dead_message
 from tests.support.history import attempt, published
 from tests.support.replays import KEEPER, Scene, letter
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.backends.ports import Backends, KnownTask
+from ucam_faas.cli._backends import Elsewhere
+from ucam_faas.cli.mcp import connecting
 from ucam_faas.clock import SystemClock
 from ucam_faas.config import Settings
 from ucam_faas.execution.runtime import Runtime
@@ -283,14 +288,37 @@ def test_elsewhere_than_in_dev_payloads_are_hidden(tmp_path: Path) -> None:
     Shop(tmp_path).close()
 
     async def look(agent: Agent) -> Any:
-        return await agent.call("show_job", id="job-1"), await agent.refused("list_messages")
+        calls = [agent.refused("list_messages"), agent.refused("list_tasks")]
+        return await agent.call("show_job", id="job-1"), *[await call for call in calls]
 
     store = {"UCAM_FAAS_JOB_STORE": f"sqlite:{tmp_path}/jobs.db", "UCAM_FAAS_APP": "shop"}
-    job, messages = beside(tmp_path, look, **store)
+    job, messages, tasks = beside(tmp_path, look, **store)
 
     assert SECRET not in json.dumps(job)
     assert job["payload"]["text"] == "to: string of 12\nnote: string of 53"
     assert "Pub/Sub itself keeps none" in messages
+    assert "Start this command with it, as in `--source main.py`" in tasks
+
+
+def test_calls_at_the_same_time_share_their_backends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of a plan is known to one of them only."""
+    monkeypatch.setenv("UCAM_FAAS_JOB_STORE", f"sqlite:{tmp_path}/jobs.db")
+    monkeypatch.chdir(tmp_path)
+    elsewhere = Elsewhere(google=False, project=None, location=None, allow_writes=False, sources=())
+    connect, together = connecting(elsewhere), Barrier(8)
+
+    def call() -> Backends:
+        together.wait(HANG_SECONDS)
+        return connect()
+
+    with ThreadPoolExecutor(8) as threads:
+        backends = [each.result() for each in [threads.submit(call) for _ in range(8)]]
+
+    (jobs,) = {id(each.jobs): each.jobs for each in backends}.values()
+    assert jobs is not None
+    jobs.store.close()
 
 
 TEXTS = ("", "\0", "'", '"', "*", "%", "../..", "a" * 100_000, "\ud800", "🦄", "x OR 1=1", "a=b=c")

@@ -1,10 +1,10 @@
-"""The ports that views see: each is None where the dashboard has no such thing."""
+"""The ports that pages and tools see: each is None where there is no such thing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ucam_faas.actions.jobs import Jobs
 from ucam_faas.actions.publishing import Destination
@@ -16,10 +16,13 @@ from ucam_faas.dead_letters.workbench import Workbench
 from ucam_faas.history.reader import History
 from ucam_faas.tasks.needs import TaskNeeds
 
+if TYPE_CHECKING:
+    from ucam_faas.dead_letters.parser import Parser
+
 
 @dataclass(frozen=True, slots=True)
 class KnownTask:
-    """A task of the local cloud.
+    """A task, as pages and tools show it.
 
     Args:
         needs: its triggers, lanes and policies.
@@ -40,13 +43,13 @@ class KnownTask:
 
 
 NO_CODE = (
-    "The tasks' code isn't known here: start the dashboard with it, such as `ucam-faas dashboard "
-    "--source main.py`, to see the tasks and the forms of their payloads."
+    "The tasks' code isn't known here. Start this command with it, as in `--source main.py`, to "
+    "see the tasks and the forms of their payloads."
 )
 
 
 def no_tasks() -> Sequence[KnownTask]:
-    """Return the tasks of a dashboard that knows none."""
+    """Return no tasks: they aren't known."""
     return ()
 
 
@@ -65,8 +68,8 @@ class Backends:
         publisher: publishes messages.
         queues: returns the subscriptions, with the messages that wait.
         tasks: returns the tasks now.
-        parser: `dead_letters.parser.Parser`, which finds a payload's errors, and sends jobs by the
-            rules of the tasks' code; without it, no jobs can be sent.
+        parser: finds a payload's errors, and sends jobs by the rules of the tasks' code; without
+            it, no jobs can be sent.
         read_only: no action is possible; buttons aren't shown.
         hides_payloads: keys, types and lengths are shown instead, until a person asks for one.
         renew_seconds: between two fetches of an open page that has no history to follow.
@@ -84,7 +87,7 @@ class Backends:
     publisher: Destination | None = None
     queues: Callable[[], Sequence[Queue]] | None = None
     tasks: Callable[[], Sequence[KnownTask]] = no_tasks
-    parser: Any = None
+    parser: Parser | None = None
     read_only: bool = False
     hides_payloads: bool = False
     renew_seconds: float = 5.0

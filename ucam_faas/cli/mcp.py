@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
@@ -72,27 +73,32 @@ def command(
 
     if sys.stdin.isatty():
         note(
-            "This waits for the program of a coding agent, which starts it itself. Control-C ends."
+            "Waiting for a coding agent on stdin. Its program usually starts this command; to end "
+            "it, press Control-C."
         )
-    connect = _connect(elsewhere)
+    connect = connecting(elsewhere)
     if hide_payloads:
         connect = partial(_hiding, connect)
     server.serve(connect, TOOLS, allow_writes=allow_writes)
 
 
-def _connect(elsewhere: Elsewhere) -> Connect:
-    """Return a function that looks for a local cloud at each call: it may start after the agent."""
+def connecting(elsewhere: Elsewhere) -> Connect:
+    """Return a function that looks for a local cloud at each call: it may start after the agent.
+
+    Agents call tools in parallel, from threads, and all calls share connections and runs of plans.
+    """
     from ucam_faas.backends.local import LocalBackends
 
-    here = Path.cwd()
+    here, lock = Path.cwd(), threading.Lock()
     of_folder = cache(partial(LocalBackends, notice=ALONE.format(folder=here)))
     remote: Callable[[], Backends] = cache(partial(elsewhere.connect, sys.stderr))
 
     def connect() -> Backends:
-        running = None if elsewhere.google else local_state.nearest(here)
-        if running is not None:
-            return of_folder(running[0])()
-        return remote() if elsewhere.is_named else of_folder(here)()
+        with lock:  # a cache alone would let two first calls make one each
+            running = None if elsewhere.google else local_state.nearest(here)
+            if running is not None:
+                return of_folder(running[0])()
+            return remote() if elsewhere.is_named else of_folder(here)()
 
     return connect
 
