@@ -79,7 +79,7 @@ def send(
     Raises:
         NotPossibleError: there is no store, or the task's code isn't known.
     """
-    if backends.jobs is None or not can_send(backends, needs):
+    if backends.jobs is None or backends.parser is None or not takes_jobs(backends, needs):
         raise NotPossibleError(f"No jobs can be sent to {needs.name}.")
     store = backends.jobs.store
     before = store.now()

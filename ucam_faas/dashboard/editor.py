@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ucam_faas.dashboard.forms import building, reading
 from ucam_faas.dashboard.forms.fields import Field
@@ -12,6 +12,9 @@ from ucam_faas.dashboard.forms.protobuf import MessageType, NoMessageError, mess
 from ucam_faas.dashboard.forms.shapes import MISSING, Schema
 from ucam_faas.dashboard.forms.values import UnfaithfulError, can_show, dump, load, same
 from ucam_faas.exceptions import UCAMFAASException
+
+if TYPE_CHECKING:
+    from ucam_faas.dead_letters.parser import Parser
 
 MOST_EDITED = 256 * 1024
 """Bytes of a payload that a page can edit."""
@@ -258,15 +261,17 @@ def with_errors(edited: Editor, errors: Sequence[tuple[Sequence[str | int], str]
     return edited
 
 
-def checked(parser: Any, task: str, edited: Editor, attributes: Mapping[str, str]) -> Editor:
+def checked(parser: Parser, task: str, edited: Editor, attributes: Mapping[str, str]) -> Editor:
     """Return an editor with the errors of a task's code.
 
     Args:
-        parser: `dead_letters.parser.Parser`.
+        parser: asks the task's code.
         task: its name.
-        edited: the editor; its data are checked.
+        edited: the editor; its data are checked, if it has any.
         attributes: of the message.
     """
+    if edited.data is None:
+        return edited
     try:
         errors = parser.check(task, edited.data, attributes)
     except UCAMFAASException as error:  # the code can't be loaded

@@ -1,4 +1,4 @@
-"""Results that an agent can read: no character that it can't see, and not more than it can take."""
+"""Results as an agent gets them: invisible characters are escaped, and long texts are cut."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def cut(text: str, length: int) -> str:
 
 
 def _each(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a value with all its texts changed, and null for the numbers that JSON hasn't."""
+    """Return a value with its texts changed, and null in place of NaN and infinities."""
     match value:
         case str():
             return change(value)

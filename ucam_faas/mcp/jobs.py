@@ -23,7 +23,7 @@ class ListJobs(Tool):
 
     task: str | None = None
     states: list[State] = Field(default_factory=list)
-    """None: in any state."""
+    """Empty: in any state."""
     lane: str | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 20
 

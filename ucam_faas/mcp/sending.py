@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ucam_faas.backends import sending
 from ucam_faas.backends.ports import Backends, KnownTask
+from ucam_faas.dead_letters.parser import Parser
 from ucam_faas.history.rows import MessageState
 from ucam_faas.mcp.messages import ExplainMessage
 from ucam_faas.mcp.tools import Tool, ToolError, payload, task_of
@@ -24,11 +25,9 @@ class Sending(Tool):
 
     task: str
     payload: Any = None
-    """Any JSON value, in the form of the task's schema. Without it, data that the task accepts are
-    made up.
-    """
+    """Any JSON value that fits the task's schema; default: a sample that the task accepts."""
     data_base64: str | None = None
-    """The bytes themselves, instead of a payload."""
+    """The message's bytes, instead of a payload."""
     attributes: dict[str, str] = Field(default_factory=dict)
     ordering_key: str = ""
 
@@ -37,14 +36,14 @@ class Sending(Tool):
         if backends.parser is None:
             raise ToolError(backends.notice or "The tasks' code isn't known here.")
         name = task.needs.name
-        data = self._data(backends, task)
+        data = self._data(backends.parser, task)
         errors = backends.parser.check(name, data, self.attributes, key=self.ordering_key)
         if errors:
             lines = [f"{error.name or 'the payload'}: {error.message}" for error in errors]
             raise ToolError(f"{name} doesn't take it. " + "; ".join(lines))
         return data
 
-    def _data(self, backends: Backends, task: KnownTask) -> bytes:
+    def _data(self, parser: Parser, task: KnownTask) -> bytes:
         has_payload = "payload" in self.model_fields_set
         if self.data_base64 is not None:
             if has_payload:
@@ -58,8 +57,7 @@ class Sending(Tool):
             text = json.dumps(self.payload, ensure_ascii=False).encode()
         elif task.needs.sample == "":
             return b""
-        formed: bytes = backends.parser.formed(task.needs.name, text, task.topic_schema)
-        return formed
+        return parser.formed(task.needs.name, text, task.topic_schema)
 
 
 class CheckPayload(Sending):
@@ -108,7 +106,7 @@ class SendJob(Sending):
     writes: ClassVar[bool] = True
     lane: str = ""
     id: str = ""
-    """Empty: by the task's rules, or a new one."""
+    """Empty: the task's rules make it, or it's a new one."""
     delay_seconds: Annotated[float, Field(ge=0)] = 0
 
     def run(self, backends: Backends) -> dict[str, Any]:

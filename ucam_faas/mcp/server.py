@@ -37,8 +37,8 @@ starts it with `ucam-faas mcp --allow-writes`. A replay can be planned; a person
 def serve(connect: Connect, tools: Iterable[type[Tool]], *, allow_writes: bool) -> NoReturn:
     """Serve until stdin ends; then end the process, also while calls are under way.
 
-    They are answered to no one any more, and their threads can't be cancelled. What they do is safe
-    against the end of the process, as is a replay.
+    Nothing reads their results any more, and their threads can't be cancelled. Ending the process
+    harms none of them: a replay goes on from where it stopped.
     """
     # Python's own handler would wait for the thread that reads stdin.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -92,7 +92,7 @@ def workbench_of(backends: Backends) -> Workbench:
 
 
 def reject_values(backends: Backends, *texts: str | None) -> None:
-    """Refuse to look for values where they are hidden: the answer would tell who has which.
+    """Refuse to search for values where they are hidden: the rows found would reveal them.
 
     Raises:
         ToolError: values are hidden, and there is one to look for.

@@ -206,6 +206,6 @@ def _with_errors(
     backends: Backends, letter: Letter, payload: Editor, attributes: dict[str, str]
 ) -> Editor:
     """Return the editor with the errors of the task's present code at their fields."""
-    if backends.parser is None or payload.data is None:
+    if backends.parser is None:
         return payload
     return editor.checked(backends.parser, letter.task, payload, attributes)

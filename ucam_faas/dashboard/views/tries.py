@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import replace
 
 from ucam_faas.backends.ports import Backends
+from ucam_faas.clock import Clock
 from ucam_faas.dashboard.query import Page, Query, RefusedError
 from ucam_faas.dashboard.views.dead_letters import filter_query, selection, workbench_of
+from ucam_faas.dead_letters.parser import Parser
 from ucam_faas.dead_letters.tries import Tried, Verdict, tries
 from ucam_faas.dead_letters.workbench import Chosen, Workbench
 
@@ -22,7 +24,7 @@ def view(query: Query, backends: Backends) -> Page:
     if backends.parser is None:
         raise RefusedError("There is no code here to try dead letters with.")
     chosen = selection(query, backends, bench)
-    results = _tried(bench, chosen.chosen, backends)
+    results = _tried(bench, chosen.chosen, backends.parser, backends.clock)
     counts = Counter(result.verdict for result in results)
     results.sort(key=lambda result: result.verdict in (Verdict.FIXED, Verdict.UNTESTED))
     values = {
@@ -39,12 +41,12 @@ def view(query: Query, backends: Backends) -> Page:
     return Page("tries.html", "Try with the present code", values)
 
 
-def _tried(bench: Workbench, chosen: Chosen, backends: Backends) -> list[Tried]:
+def _tried(bench: Workbench, chosen: Chosen, parser: Parser, clock: Clock) -> list[Tried]:
     """Return the results of the first letters, without their data: those may have 10 MB each."""
     results: list[Tried] = []
-    end = backends.clock.monotonic() + MOST_SECONDS
-    for tried in tries(bench.each(chosen), backends.parser, content_of=bench.book.content):
+    end = clock.monotonic() + MOST_SECONDS
+    for tried in tries(bench.each(chosen), parser, content_of=bench.book.content):
         results.append(replace(tried, letter=replace(tried.letter, data=b"")))
-        if len(results) == MOST_TRIED or backends.clock.monotonic() >= end:
+        if len(results) == MOST_TRIED or clock.monotonic() >= end:
             break
     return results
