@@ -21,6 +21,7 @@ import click
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
+import command_page
 import command_tree
 import costs
 from simulation import tables
@@ -45,17 +46,12 @@ DOCUMENTS = [
     ROOT / "docs/check.md",
     ROOT / "docs/configuration.md",
     ROOT / "docs/costs.md",
-    ROOT / "docs/dashboard.md",
-    ROOT / "docs/dead-letters.md",
     ROOT / "docs/deployment-configuration.md",
     ROOT / "docs/doctor.md",
     ROOT / "docs/json.md",
-    ROOT / "docs/local.md",
     ROOT / "docs/mcp.md",
     ROOT / "docs/outcomes.md",
-    ROOT / "docs/payload-compatibility.md",
     ROOT / "docs/scale.md",
-    ROOT / "docs/starting.md",
     ROOT / "docs/tasks.md",
     ROOT / "docs/upgrading.md",
 ]
@@ -190,17 +186,6 @@ def _errors(root: type[exceptions.UCAMFAASException]) -> Iterator[type[Any]]:
             yield from _errors(kind)
 
 
-def help_of(*verbs: str) -> str:
-    context = cli.make_context("ucam-faas", [], resilient_parsing=True, terminal_width=100)
-    command: click.Command | None = cli
-    for verb in verbs:
-        command = cli.get_command(context, verb)
-        assert command is not None, verb
-        context = command.context_class(command, info_name=verb, parent=context, terminal_width=100)
-    assert command is not None
-    return f"```text\n{command.get_help(context)}\n```\n"
-
-
 PARTS: dict[str, Callable[[], str]] = {
     "outcomes": outcomes,
     "variables": variables,
@@ -223,30 +208,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "telemetry keys": lambda: keys(deployment_keys()["telemetry"].options.values()),
     "options": options,
     "error codes": error_codes,
-    "help": help_of,
-    "help asyncapi": lambda: help_of("asyncapi"),
-    "help completion": lambda: help_of("completion"),
-    "help config": lambda: help_of("config"),
     "ratios": ratios,
     "rules": rules,
     "troubles": troubles,
     **{f"changes of {name.lower()}": functools.partial(changes_since_1_0, name) for name in TABLES},
-    "help check": lambda: help_of("check"),
-    "help dashboard": lambda: help_of("dashboard"),
-    "help dev": lambda: help_of("dev"),
-    "help dlq": lambda: help_of("dlq"),
-    "help doctor": lambda: help_of("doctor"),
-    "help emulator": lambda: help_of("emulator"),
-    "help schedules": lambda: help_of("schedules"),
-    "help publish": lambda: help_of("publish"),
-    "help new": lambda: help_of("new"),
-    "help jobs": lambda: help_of("jobs"),
-    "help send": lambda: help_of("send"),
-    "help sweep": lambda: help_of("sweep"),
-    "help mcp": lambda: help_of("mcp"),
-    "help run": lambda: help_of("run"),
-    "help serve": lambda: help_of("serve"),
-    "help tasks": lambda: help_of("tasks"),
     "tools": tools,
 }
 
@@ -262,7 +227,8 @@ def commands() -> str:
 
 def main() -> int:
     texts = {path: path.read_text() for path in DOCUMENTS}
-    new = {path: render(text) for path, text in texts.items()} | {COMMANDS: commands()}
+    new = {path: render(text) for path, text in texts.items()}
+    new |= {COMMANDS: commands(), ROOT / "docs/commands.md": command_page.page()}
     stale = [path for path, text in new.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         for path in stale:

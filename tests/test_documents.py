@@ -16,6 +16,7 @@ import pytest
 
 import ucam_faas
 from tests.support import snippets
+from ucam_faas.completion.commands import FILE as COMMANDS
 from ucam_faas.config import Settings
 from ucam_faas.execution import dead_letters, replays
 from ucam_faas.testing import Client, serve
@@ -144,6 +145,25 @@ def test_the_generated_parts_are_up_to_date() -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert result.stdout + result.stderr == ""
+
+
+def test_every_command_and_option_is_on_the_page_of_commands() -> None:
+    sections = re.split(r"^## ucam-faas ?", (ROOT / "docs/commands.md").read_text(), flags=re.M)
+    pages = {section.partition("\n")[0]: section for section in sections[1:]}
+    root = json.loads(COMMANDS.read_text())
+
+    words = {verb: words_of(command) for verb, command in root["commands"].items()}
+    words[""] = {*root["options"]} - {"--help"}
+
+    assert pages.keys() == words.keys()
+    assert [(verb, word) for verb in words for word in words[verb] if word not in pages[verb]] == []
+
+
+def words_of(command: dict[str, Any]) -> set[str]:
+    """Return how a command's page names its options, and its commands and theirs."""
+    below = command.get("commands", {})
+    words = {f"`{name} [OPTIONS]" for name in below} | {*command["options"]} - {"--help"}
+    return words.union(*(words_of(each) for each in below.values()))
 
 
 @pytest.mark.parametrize("document", snippets.DOCUMENTS)

@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 import api
-import commands
 from docstrings import reread
 from documents import Documents
 from sphinx.cmd.build import build_main
@@ -41,8 +40,7 @@ def main() -> int:
     parser.add_argument("--source-url", help="of the repository's files, to link to them")
     options = parser.parse_args()
     source, html, doctrees = (options.folder / name for name in ("source", "html", "doctrees"))
-    generated = {**api.pages(reread), **commands.pages()}
-    stage(Documents(ROOT, options.source_url, generated), source)
+    stage(Documents(ROOT, options.source_url, api.pages(reread)), source)
     shutil.rmtree(html, ignore_errors=True)
     if subprocess.run(
         [sys.executable, ROOT / "docs/generate.py", "--check"], check=False
