@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -301,6 +302,33 @@ def test_a_file_that_is_not_python_is_named(look: Look) -> None:
     assert (finding.rule, str(finding.place)) == (UNREADABLE, "main.py:1")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufefffrom ucam_faas import with_notes\n".encode(),
+        "# coding: latin-1\nfrom ucam_faas import with_notes  # für\n".encode("latin-1"),
+        b"from ucam_faas import with_notes\nwrong = '\\d'\n",
+    ],
+)
+def test_python_is_read_as_python_reads_it(look: Look, tmp_path: Path, content: bytes) -> None:
+    """Warnings are errors in tests; the escape in the last file makes one."""
+    (tmp_path / "main.py").write_bytes(content)
+
+    rules = [finding.rule for finding in look({})]
+
+    assert rules == ["name-gone"]
+
+
+def test_the_installed_version_is_the_one_that_a_requirement_must_admit(
+    look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: "2.3.0")
+
+    assert look({"requirements.txt": "ucam-faas>=2.1\n"}) == []
+    (finding,) = look({"requirements.txt": "ucam-faas<2.3\n"})
+    assert finding.rule == "requirement"
+
+
 def test_findings_that_fail_come_first(look: Look) -> None:
     files = {
         "a.py": f"{TASK}@cloud_event\ndef one(data): ...\n",
@@ -345,3 +373,11 @@ def test_the_command_counts_and_has_an_exit_code(
     first, second = json.loads(as_json.stdout)
     assert (first["rule"], first["line"]) == ("message-type", 3)
     assert second["rule"] not in BREAKS
+
+
+@pytest.mark.parametrize("option", ["--stage", "--against", "--plan"])
+def test_options_that_would_not_be_read_are_refused(option: str) -> None:
+    result = CliRunner().invoke(main, ["check", "--from", "1.0", option, "x"])
+
+    assert result.exit_code == 2
+    assert f"--from doesn't take {option}" in result.stderr

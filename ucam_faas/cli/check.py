@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ucam_faas.cli._findings import print_findings, print_findings_json
 from ucam_faas.cli._group import Verb
@@ -58,6 +59,7 @@ def command(*, json_only: bool, source: str | None, version: str | None, **files
     The exit code is 1 if it finds any, and 2 if it can't read a file.
     """
     if version is not None:
+        _refuse(files)
         from ucam_faas.cli._upgrade import check_upgrade
 
         sys.exit(check_upgrade(source, json_only=json_only))
@@ -73,6 +75,15 @@ def command(*, json_only: bool, source: str | None, version: str | None, **files
     else:
         _print(findings, inputs)
     sys.exit(1 if findings else 0)
+
+
+def _refuse(names: Collection[str]) -> None:
+    """Refuse options that `--from` wouldn't read."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in names and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--from doesn't take {parameter.opts[0]}: leave it out.")
 
 
 def _print(findings: Sequence[Finding], inputs: Inputs) -> None:

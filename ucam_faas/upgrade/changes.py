@@ -22,7 +22,7 @@ class Change:
         here: how this version does it, and why.
         do: what the user does about it.
         rule: the name of the rule that finds it; empty: no file shows it.
-        breaks: code that needs it fails, rather than to behave in another way.
+        breaks: code that relies on it fails; otherwise, it behaves differently.
         names: in Python, which are gone: full, or the last part.
     """
 
@@ -253,9 +253,9 @@ EXECUTOR_PARAMETERS = _gone(
     rule="executor-parameters",
 )
 OTHER_NAMES = _gone(
-    "other names that `ucam_faas` hasn't any more",
-    "they were parts of its inside, of its own tests, or of a version before 1.0",
-    "see the names of today: [for tasks](tasks.md), [for tests](testing.md)",
+    "other names of `ucam_faas`",
+    "they were internal, of its own tests, or of a version before 1.0",
+    "see the present names: [for tasks](tasks.md), [for tests](testing.md)",
 )
 NAMES = (
     _gone(

@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from ucam_faas.deploy.findings import Finding, Place
@@ -88,7 +89,7 @@ def _add(file: TextFile, text: str, requirements: _Requirements) -> None:
     requirements.names.add(name)
     if name == NAME:
         requirements.extras |= set(re.findall(r"\w+", match[2] or ""))
-        if not _admits(match[3].strip().strip("()"), "2.0.0"):
+        if not _admits(match[3].strip().strip("()"), metadata.version(NAME)):
             place = Place(file.path, _line(file, NAME))
             requirements.wrong.append((place, " ".join(text.split())))
 
@@ -107,7 +108,7 @@ def _admits(text: str, version: str) -> bool:
         only_minor = text.startswith("~") and caret[2] is not None
         return major == wanted and (not only_minor or minor == int(caret[2]))
     specifier = _specifier(text)
-    return specifier is None or specifier.contains(version)
+    return specifier is None or specifier.contains(version, prereleases=True)
 
 
 def _specifier(text: str) -> SpecifierSet | None:

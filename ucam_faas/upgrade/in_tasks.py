@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ucam_faas.deploy.findings import Finding, Place
+from ucam_faas.tasks.policies import is_topic_name
+from ucam_faas.tasks.task import HEALTH_PATHS
 from ucam_faas.upgrade import changes
 from ucam_faas.upgrade.project import Project, TaskFunction
 
 _NO_TYPES = {"dict", "list", "str", "bool", "tuple", "set", "frozenset", "object"}
 _MOST_NAMED = 5
-_RESERVED = {"healthy", "status"}
-_TOPIC = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
 _LONG_RUNNING = re.compile(r"--long-running|LONG_RUNNING")
 
 
@@ -36,10 +36,10 @@ def place_of(task: TaskFunction, node: ast.AST | None = None) -> Place:
 
 
 def _name(task: TaskFunction) -> Iterator[Finding]:
-    if task.name in _RESERVED:
+    if f"/{task.name}" in HEALTH_PATHS:
         what = f"The task {task.name!r} has the name of a path for health checks."
         yield changes.RESERVED.finding(place_of(task), what)
-    elif not _TOPIC.fullmatch(task.name) and task.decorator != "raw_event":
+    elif not is_topic_name(task.name) and task.decorator != "raw_event":
         what = f"The task {task.name!r} has a name that no topic can have."
         yield changes.TOPIC_NAMES.finding(place_of(task), what)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ TASK_DECORATORS = {"raw_event", "cloud_event", "cloud_event_handler", "message_h
 
 @dataclass(frozen=True, slots=True)
 class PythonFile:
-    """A Python file that names the package.
+    """A Python file.
 
     Args:
         path: from the project's folder.
@@ -88,11 +89,11 @@ class Project:
 
     Args:
         folder: where paths start.
-        python: the files that name the package, and others: their imports count.
+        python: all Python files that can be parsed.
         texts: the other files.
-        unreadable: Python files that aren't, with line and reason.
+        unreadable: Python files that can't be parsed, each with a line and the reason.
         users: the Python files that import the package.
-        tasks: in these.
+        tasks: of these.
     """
 
     folder: Path
@@ -109,12 +110,12 @@ def read(folder: Path) -> Project:
     for path in _files(folder):
         name = os.path.relpath(path)
         try:
-            text = path.read_bytes().decode()
+            content = path.read_bytes()
             if path.suffix == ".py":
-                tree = ast.parse(text)
+                tree = _parse(content)
                 python.append(PythonFile(name, tree, _names(tree)))
             else:
-                texts.append(TextFile(name, text))
+                texts.append(TextFile(name, content.decode()))
         except (SyntaxError, ValueError, OSError) as error:
             if path.suffix == ".py":
                 reason = getattr(error, "msg", None) or getattr(error, "strerror", None)
@@ -124,6 +125,13 @@ def read(folder: Path) -> Project:
     return Project(
         folder, tuple(python), tuple(texts), tuple(unreadable), tuple(users), tuple(tasks)
     )
+
+
+def _parse(content: bytes) -> ast.Module:
+    """Return the syntax of Python, in the encoding that it declares."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the user's code, such as a wrong escape
+        return ast.parse(content)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from ucam_faas.upgrade.project import Project, read
 
 UNREADABLE = "python-unreadable"
 BREAKS = frozenset(change.rule for change in CHANGES if change.breaks)
-"""Rules of findings that fail, rather than to behave in another way."""
+"""Rules for code that fails in this version; the others are for code that behaves differently."""
 
 
 def search(folder: Path) -> tuple[Project, list[Finding]]:
