@@ -345,6 +345,12 @@ def test_drift_is_found_in_the_version_of_the_module(here: Path) -> None:
     assert "ref=2.2.0" in document[0]["diff"]
 
 
+def test_drift_is_found_from_the_ci_system_that_is_named(demo: Path) -> None:
+    document = json.loads(new("--diff", "--ci", "gitlab", "--json").stdout)
+
+    assert [(each["file"], each["is_missing"]) for each in document] == [(".gitlab-ci.yml", True)]
+
+
 def test_only_a_collection_can_drift(here: Path) -> None:
     result = new("--diff")
 

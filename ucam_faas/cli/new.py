@@ -32,7 +32,7 @@ _COLOURS = {"+": "green", "-": "red"}
 @click.option(
     "--ci",
     type=click.Choice([*files.WORKFLOWS, "none"]),
-    help="Where the collection's tests run.  [default: github]",
+    help="Where the collection's tests run.  [default: github; with --diff: as in the folder]",
 )
 @click.option(
     "--ucam-faas",
@@ -72,9 +72,9 @@ def command(
     folder = Path(_name(words or ((".",) if only_compare else ())))
     library = origin.of_text(origin_text) if origin_text else origin.of_installed()
     if only_compare:
-        sys.exit(_compare(folder, library, json_only=json_only))
-    ci = None if ci == "none" else ci or "github"
-    _new_collection(folder, kind, library, ci, json_only=json_only)
+        ci = ci or existing.ci_of(folder)
+        sys.exit(_compare(folder, library, _system(ci), json_only=json_only))
+    _new_collection(folder, kind, library, _system(ci or "github"), json_only=json_only)
 
 
 def _name(words: Sequence[str]) -> str:
@@ -83,6 +83,10 @@ def _name(words: Sequence[str]) -> str:
             f"Expected one NAME: `ucam-faas new NAME`, or `ucam-faas new {_TASK} NAME`."
         )
     return words[0]
+
+
+def _system(ci: str | None) -> str | None:
+    return None if ci == "none" else ci
 
 
 def _new_collection(
@@ -124,9 +128,9 @@ def _tell(
         note(f"Note: {text}")
 
 
-def _compare(folder: Path, library: origin.Origin, *, json_only: bool) -> int:
+def _compare(folder: Path, library: origin.Origin, ci: str | None, *, json_only: bool) -> int:
     """Show the differences, and return the exit code."""
-    project, ci = existing.name_of(folder), existing.ci_of(folder)
+    project = existing.name_of(folder)
     drifts = drift.compare(folder, files.kept_in_step(project, library, ci))
     if json_only:
         print_json([asdict(each) for each in drifts])
