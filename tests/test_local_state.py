@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -12,7 +13,18 @@ import pytest
 
 from ucam_faas import local_state
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.local_state import LocalCloud, forget, held, make_home, nearest, read, write
+from ucam_faas.local_state import (
+    FOLDER,
+    LOCK,
+    LocalCloud,
+    forget,
+    held,
+    is_held,
+    make_home,
+    nearest,
+    read,
+    write,
+)
 
 CLOUD = LocalCloud(pubsub="127.0.0.1:8085", project="local")
 
@@ -135,6 +147,16 @@ def test_the_place_is_free_when_the_first_one_has_ended(tmp_path: Path) -> None:
 
     with held(tmp_path):
         assert read(tmp_path) is None
+
+
+def test_it_is_held_while_it_runs_however_many_look(tmp_path: Path) -> None:
+    """A look takes a lock, which mustn't be mistaken for that of a local cloud."""
+    assert not is_held(tmp_path)
+    with held(tmp_path):
+        assert is_held(tmp_path)
+    with (tmp_path / FOLDER / LOCK).open() as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        assert not is_held(tmp_path)
 
 
 def test_what_a_killed_one_has_left_is_forgotten(tmp_path: Path) -> None:

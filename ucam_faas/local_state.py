@@ -16,12 +16,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ucam_faas import project
 from ucam_faas.exceptions import ConfigurationError
 
 FOLDER = ".ucam-faas"
 FILE = "dev.json"
 TASKS = "tasks.json"
 LOCK = "dev.lock"
+JOBS = "jobs.db"
 DEFAULT_PUBSUB_PORT = 8085
 DASHBOARD_PORTS = range(8088, 8098)
 """Tried in turn, so that the address stays the same from one start to the next."""
@@ -95,14 +97,12 @@ def nearest(start: Path) -> tuple[Path, LocalCloud] | None:
     """Return the folder and the local cloud that runs in it: this folder, or one above it.
 
     Args:
-        start: to begin with. The search ends at the root of a repository.
+        start: to begin with; see `project.upwards`.
     """
-    for folder in (start, *start.parents):
+    for folder in project.upwards(start):
         cloud = running(folder)
         if cloud is not None:
             return folder, cloud
-        if (folder / ".git").exists():
-            break
     return None
 
 
@@ -201,6 +201,18 @@ def held(folder: Path) -> Iterator[None]:
             forget(folder)
     finally:
         os.close(descriptor)
+
+
+def is_held(folder: Path) -> bool:
+    """Return True while a local cloud has a directory. Unlike a process id, that can't be stale."""
+    try:
+        with (folder / FOLDER / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _place(cloud: LocalCloud | None) -> str:

@@ -1,8 +1,8 @@
-"""The project of a directory: name, version and description in the nearest pyproject.toml."""
+"""The project of a directory: the texts in the nearest pyproject.toml, and the way up to it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ucam_faas.exceptions import ConfigurationError
@@ -11,20 +11,24 @@ _TEXTS = frozenset({"name", "version", "description"})
 
 
 def read(start: Path) -> Mapping[str, str]:
-    """Return the texts of [project] in the nearest pyproject.toml, from a directory upwards.
-
-    The search ends at a directory with `.git`.
+    """Return the texts of [project] in the nearest pyproject.toml; see `upwards`.
 
     Raises:
         ConfigurationError: the file can't be used.
     """
-    for directory in (start, *start.parents):
+    for directory in upwards(start):
         file = directory / "pyproject.toml"
         if file.is_file():
             return _read(file)
-        if (directory / ".git").exists():
-            break
     return {}
+
+
+def upwards(start: Path) -> Iterator[Path]:
+    """Yield a directory and those above it, up to the root of its repository."""
+    for directory in (start, *start.parents):
+        yield directory
+        if (directory / ".git").exists():
+            return
 
 
 def _read(file: Path) -> Mapping[str, str]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ucam_faas import local_state
+from ucam_faas import local_state, project
 from ucam_faas.completion.commands import LANE, SCHEDULE, TASK, TASKS
 from ucam_faas.local_state import FOLDER
 
 _SAFE = re.compile(r"[A-Za-z0-9][\w.~+%-]*", re.ASCII)
-"""The shell writes a candidate to the command line as it is, and a file may come with a clone."""
+"""Shells insert a candidate without quotes, and the file may come with a cloned repository."""
 _LONGEST = 80
 
 
@@ -20,7 +20,7 @@ class Names:
     """The names in a folder's list of tasks, or in that of the nearest folder above it.
 
     Args:
-        folder: to begin with. The search ends at the root of a repository.
+        folder: to begin with; see `project.upwards`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,14 +46,12 @@ class Names:
         return sorted(helps.items())
 
     def _needs(self) -> Iterator[dict[str, Any]]:
-        for folder in (self._folder, *self._folder.parents):
+        for folder in project.upwards(self._folder):
             if (folder / FOLDER / local_state.TASKS).exists():
                 for task in local_state.read_tasks(folder):
                     needs = task.get("needs") if isinstance(task, dict) else None
                     if isinstance(needs, dict):
                         yield needs
-                return
-            if (folder / ".git").exists():
                 return
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ucam_faas import project
 from ucam_faas.exceptions import ConfigurationError
 
 KeyPath = tuple[str, ...]
@@ -74,14 +75,12 @@ class ConfigFile:
 
 
 def find(start: Path) -> ConfigFile:
-    """Read the configuration of the first directory that has one, from `start` upwards.
-
-    The search ends at a directory with `.git`.
+    """Read the configuration of the first directory that has one; see `project.upwards`.
 
     Raises:
         ConfigurationError: a file cannot be read, or a directory has two configurations.
     """
-    for directory in (start.resolve(), *start.resolve().parents):
+    for directory in project.upwards(start.resolve()):
         files = [file for file in (_read(directory, PYPROJECT), _read(directory, OWN)) if file]
         if len(files) == 2:
             raise ConfigurationError(
@@ -90,8 +89,6 @@ def find(start: Path) -> ConfigFile:
             )
         if files:
             return files[0]
-        if (directory / ".git").exists():
-            break
     return ConfigFile()
 
 

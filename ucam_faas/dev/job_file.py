@@ -12,7 +12,7 @@ from ucam_faas.clock import SystemClock
 from ucam_faas.dev.options import DevOptions
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.jobs.stores.sqlite import SqliteStore
-from ucam_faas.local_state import FOLDER
+from ucam_faas.local_state import FOLDER, JOBS
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def job_file(options: DevOptions) -> Iterator[None]:
     """
     _remove("jobs-*.db*")
     if options.reset:
-        _remove("jobs.db*")
+        _remove(f"{JOBS}*")
     _open(options.job_store)
     try:
         yield

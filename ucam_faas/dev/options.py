@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ucam_faas.dev.env_file import EnvFile
 from ucam_faas.history.database import FILE
-from ucam_faas.local_state import FOLDER
+from ucam_faas.local_state import FOLDER, JOBS
 
 QUEUE = "1000"
 """No delivery is refused: here, no other instance would take it."""
@@ -72,7 +72,7 @@ class DevOptions:
     @property
     def jobs_file(self) -> str:
         """The name of the file of jobs; without a state, it lasts as long as this process."""
-        return "jobs.db" if self.state is not None else f"jobs-{os.getpid()}.db"
+        return JOBS if self.state is not None else f"jobs-{os.getpid()}.db"
 
 
 def environment_of(options: DevOptions, pubsub: str, dashboard: str = "") -> dict[str, str]:

@@ -13,7 +13,7 @@ def call(function: Callable[[], ValueT], seconds: float) -> ValueT:
     """Return what a function returns.
 
     Raises:
-        TimeoutError: it takes longer. Its thread is left to itself.
+        TimeoutError: it takes longer. Its thread runs on.
         Exception: of the function.
     """
     result: dict[str, Any] = {}

@@ -11,7 +11,7 @@ class Level(StrEnum):
 
     OK = "ok"
     UNUSED = "unused"
-    """Not there, and not needed as things are."""
+    """Absent, and not needed with this configuration."""
     WARNING = "warning"
     """Something will surprise you."""
     PROBLEM = "problem"
@@ -166,13 +166,13 @@ class Part:
     name: str
 
     def ok(self, what: str) -> Finding:
-        """Return that something is as it should be."""
+        """Return the finding that something is as it should be."""
         return Finding(self.name, Level.OK, what)
 
     def unused(self, what: str) -> Finding:
-        """Return that something isn't there, and isn't needed."""
+        """Return the finding that something is absent, and isn't needed."""
         return Finding(self.name, Level.UNUSED, what)
 
     def wrong(self, code: str, what: str, do: str, *commands: str) -> Finding:
-        """Return that something is wrong; see KINDS."""
+        """Return a finding of one of the KINDS."""
         return Finding(self.name, KINDS[code].level, what, code, do, commands)

@@ -96,7 +96,7 @@ def _taken(port: int, option: str, use: str, error: OSError) -> Finding:
 
 
 def _folder_of_dev(port: int) -> str:
-    """Return the folder of a `ucam-faas dev` whose Pub/Sub is on a port; nothing: there is none."""
+    """Return the folder of a `ucam-faas dev` whose Pub/Sub is on a port; empty: there is none."""
     connection = HTTPConnection(HOST, port, timeout=_LOOK_SECONDS)
     try:
         connection.request("GET", PAGE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -18,12 +17,11 @@ from ucam_faas.emulator.core.storage import sqlite as pubsub_state
 from ucam_faas.emulator.emulator import STATE_FILE
 from ucam_faas.history import database as history
 from ucam_faas.jobs.stores import sqlite as jobs
-from ucam_faas.local_state import FILE, FOLDER, LOCK
+from ucam_faas.local_state import FILE, FOLDER, JOBS
 
 _PART = Part("state")
 ENOUGH_BYTES = 100_000_000
 _MB = 1_000_000
-JOBS = "jobs.db"
 VERSIONS = {STATE_FILE: pubsub_state.VERSION, JOBS: jobs.SCHEMA, history.FILE: history.VERSION}
 """The files that `ucam-faas dev` keeps, and the newest version of each."""
 _LOSES = {
@@ -85,8 +83,8 @@ def _not_yours(path: Path, why: str) -> Finding:
 
 
 def _dev(folder: Path, home: Path) -> Iterator[Finding]:
-    """Look for the file of a `ucam-faas dev` that has ended: its process may have another's id."""
-    if not (home / FILE).exists() or is_in_use(folder):
+    """Look for the file that a killed `ucam-faas dev` left: another process may have its id now."""
+    if not (home / FILE).exists() or local_state.is_held(folder):
         return
     cloud = local_state.read(folder)
     process = cloud.process if cloud else "unknown"
@@ -96,18 +94,6 @@ def _dev(folder: Path, home: Path) -> Iterator[Finding]:
         "Delete it, or start `ucam-faas dev` again, which continues with its messages and jobs.",
         f"rm {FOLDER}/{FILE}",
     )
-
-
-def is_in_use(folder: Path) -> bool:
-    """Return True while a `ucam-faas dev` runs in a folder."""
-    try:
-        with (folder / FOLDER / LOCK).open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return False
 
 
 def _file(path: Path) -> Iterator[Finding]:
