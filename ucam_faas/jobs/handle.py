@@ -28,16 +28,15 @@ class Job(Generic[ResultT]):
     Its properties and methods read the store each time. They raise JobNotFoundError if the job is
     not there any more, JobStoreError if the store doesn't answer, and NoJobStoreError if the job
     was sent without a store: then its id is that of its message.
-
-    Args:
-        store: keeps its row; None: it was sent without one.
-        wake: publishes wakes to the inboxes of their lanes.
-        read: makes the task's result of a stored one; default: as JSON has it.
     """
 
+    # Comments instead of `Args:`, because users don't make jobs themselves.
     key: Key
+    # It keeps the job's row; None: the job was sent without one.
     store: JobStore | None = field(compare=False)
+    # It publishes wakes to the inboxes of their lanes.
     wake: Callable[[Sequence[Wake]], object] = field(default=bool, compare=False)
+    # It makes the task's result of the stored one.
     read: Reader = field(default=json.loads, compare=False)
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ from ucam_faas.exceptions import ConfigurationError
 
 _MODULE = "terraform/modules/collection"
 REPOSITORY = "https://git.example.org/TEAM/ucam_faas.git"
-"""Stands for the address of this repository, which a released package doesn't know."""
+"""A placeholder: a released package doesn't know the address of its repository."""
 _VERSION = r"[2-9](\.[0-9]+)*((a|b|rc)[0-9]+)?"
 _IN_GIT = r"git\+(?P<address>[a-z]+://[^/]*/[^@]+)@(?P<ref>[^@#]+)"
 

@@ -254,7 +254,7 @@ EXECUTOR_PARAMETERS = _gone(
 )
 OTHER_NAMES = _gone(
     "other names of `ucam_faas`",
-    "they were internal, of its own tests, or of a version before 1.0",
+    "they were internal, or older than 1.0",
     "see the present names: [for tasks](tasks.md), [for tests](testing.md)",
 )
 NAMES = (
