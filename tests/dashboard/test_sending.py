@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ from ucam_faas.actions.publishing import Destination
 from ucam_faas.backends.ports import Backends, KnownTask
 from ucam_faas.config import Settings
 from ucam_faas.dead_letters import parsing_process
-from ucam_faas.dead_letters.parser import NotSentError
+from ucam_faas.dead_letters.parser import NotFormedError, NotSentError
 from ucam_faas.execution.runtime import Runtime
 from ucam_faas.history.rows import Message
 from ucam_faas.jobs.rows import Key, Row
@@ -72,12 +72,23 @@ def hello(request: Any) -> str:
     return "hello"
 
 
-FUNCTIONS = {f.task.name: f.task for f in (charge, store_file, tidy, hello, remind)}
+@ucam_faas.message_handler(topic="numbers")
+def count(avro: bytes) -> None: ...
+
+
+FUNCTIONS = {f.task.name: f.task for f in (charge, store_file, tidy, hello, remind, count)}
+NUMBER = {"type": "record", "name": "Number", "fields": [{"name": "number", "type": "int"}]}
+TOPIC_SCHEMAS = {
+    "count": {"type": "AVRO", "definition": json.dumps(NUMBER), "encoding": "BINARY"},
+}
 
 
 def known() -> list[KnownTask]:
     tasks = FUNCTIONS.values()
-    return [KnownTask(needs_of(t, Settings()), schema_of(t, values=True)) for t in tasks]
+    return [
+        KnownTask(needs_of(t, Settings()), schema_of(t, values=True), TOPIC_SCHEMAS.get(t.name))
+        for t in tasks
+    ]
 
 
 @dataclass
@@ -97,6 +108,13 @@ class Parser:
     def check(self, task: str, data: bytes, attributes: dict[str, str]) -> list[FieldError]:
         self.seen.append((task, data, attributes))
         return self.errors
+
+    def formed(self, task: str, data: bytes, topic_schema: dict[str, str] | None) -> bytes:
+        question = {"data": b64encode(data).decode(), "topic_schema": topic_schema}
+        answer = parsing_process.form(FUNCTIONS[task], question)
+        if "refused" in answer:
+            raise NotFormedError(answer["refused"])
+        return b64decode(answer["data"])
 
     def send(self, task: str, data: bytes, attributes: dict[str, str], **options: Any) -> str:
         question = {"data": b64encode(data).decode(), "attributes": attributes, "cloud": None}
@@ -132,6 +150,8 @@ def site() -> Iterator[Site]:
         "charge-inbox",
         "charge-inbox-bulk",
         "store_file-inbox",
+        "numbers",
+        "count-inbox",
     )
     publisher = MemoryPublisher({f"projects/p/topics/{name}": [] for name in topics})
     store = SqliteStore(":memory:", clock)
@@ -272,6 +292,44 @@ def test_an_option_that_cannot_be_used_is_said(
     assert answer.status == 422
     assert message in answer.text
     assert site.jobs() == []
+
+
+COUNT = "/tasks/count/send"
+
+
+def test_json_is_sent_in_the_form_that_the_topics_schema_asks_for(site: Site) -> None:
+    page = site.get(COUNT)
+
+    published = site.press(page, "publish", COUNT, text='{"number": 8}')
+    sent = site.press(page, "send", COUNT, text='{"number": 8}', id="eight")
+
+    assert (published.status, sent.status) == (303, 303)
+    (message,) = site.publisher.topics["projects/p/topics/numbers"]
+    (row,) = site.jobs()
+    assert (message.data, row.payload) == (b"\x10", b"\x10")
+    assert site.parser.seen == [("count", b"\x10", {})] * 2, "the task's code checks that form"
+
+
+def test_json_that_has_no_form_by_the_topics_schema_is_refused_where_it_was_typed(
+    site: Site,
+) -> None:
+    answer = site.press(site.get(COUNT), "publish", COUNT, text='{"numbr": 8}')
+
+    assert answer.status == 422
+    assert "numbr isn&#39;t a field of the schema" in answer.text
+    assert submitted(answer.text)["text"] == '{"numbr": 8}'
+    assert site.publisher.topics["projects/p/topics/numbers"] == []
+
+
+def test_binary_data_that_look_like_json_are_sent_again_as_they_are(site: Site) -> None:
+    minus_27 = b"5"
+    site.press(site.get(COUNT), "send", COUNT, text='{"number": -27}', id="one")
+
+    url = f"{COUNT}?{urlencode({'from': 'job:one'})}"
+    done = site.press(site.get(url), "send", url, id="two")
+
+    assert done.status == 303, done.text
+    assert [row.payload for row in site.jobs()] == [minus_27, minus_27]
 
 
 REMIND = "/tasks/remind/send"

@@ -89,7 +89,7 @@ def main(channel: socket.socket, sources: list[str]) -> None:
                 if question["act"] == "send":
                     said = send(task, question, _sender(json.dumps(question["cloud"])))
                 elif question["act"] == "form":
-                    said = _formed(task, question)
+                    said = form(task, question)
                 elif question["act"] == "run":
                     said = _run(task, _delivery(task, question), started)
                 else:
@@ -138,7 +138,7 @@ def _check(task: Task, delivery: Delivery) -> dict[str, Any]:
     return {"errors": [], "payload": _shown(payload)}
 
 
-def _formed(task: Task, question: dict[str, Any]) -> dict[str, Any]:
+def form(task: Task, question: dict[str, Any]) -> dict[str, Any]:
     """Return data in the form in which they are sent, or made up; or why that isn't possible."""
     data, fields = question["data"], question["topic_schema"]
     schema = None if fields is None else TopicSchema(**fields)

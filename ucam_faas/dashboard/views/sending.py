@@ -86,7 +86,7 @@ def act(query: Query, backends: Backends) -> Page | See:
     is_change = action.startswith(("add ", "remove ", "choose ", "mode "))
     if is_change:
         return _page(query, backends, task, original, draft)
-    draft = _checked(backends, task, draft)
+    draft = _checked(backends, task, _formed(backends, task, original, draft))
     if _has_problems(draft):
         return _page(query, backends, task, original, draft, status=422)
     try:
@@ -184,6 +184,20 @@ def _submitted(
         payload = editor.submitted(schema, controls, data, action, is_hidden=is_hidden)
     options = {name: controls.get(name, "").strip() for name in _OPTIONS}
     return Draft(payload=payload, attributes=attributes, options=options)
+
+
+def _formed(backends: Backends, task: KnownTask, original: Original | None, draft: Draft) -> Draft:
+    """Return the draft with the payload as it is sent; that of an original stays as it is."""
+    data = None if draft.payload is None else draft.payload.data
+    if backends.parser is None or draft.payload is None or data is None:
+        return draft
+    if original is not None and data == original.data:
+        return draft
+    try:
+        data = backends.parser.formed(task.needs.name, data, task.topic_schema)
+    except UCAMFAASException as error:  # or the code can't be loaded
+        return replace(draft, payload=editor.with_errors(draft.payload, [((), str(error))]))
+    return replace(draft, payload=replace(draft.payload, data=data))
 
 
 def _checked(backends: Backends, task: KnownTask, draft: Draft) -> Draft:
