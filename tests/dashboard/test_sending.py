@@ -214,10 +214,12 @@ class LateHistory:
 
     Args:
         looks: until then.
+        attributes: of the message.
     """
 
-    def __init__(self, looks: int) -> None:
+    def __init__(self, looks: int, **attributes: str) -> None:
         self.looks = looks
+        self.attributes = attributes
 
     def last_seq(self) -> int:
         return 0
@@ -226,7 +228,7 @@ class LateHistory:
         self.looks -= 1
         if self.looks > 0:
             return None
-        return Message(id, 0.0, "projects/p/topics/orders", "", {}, b"{}")
+        return Message(id, 0.0, "projects/p/topics/orders", "", self.attributes, b"5")
 
     def nothing(self, *args: Any) -> list[Any]:
         return []
@@ -330,6 +332,19 @@ def test_binary_data_that_look_like_json_are_sent_again_as_they_are(site: Site) 
 
     assert done.status == 303, done.text
     assert [row.payload for row in site.jobs()] == [minus_27, minus_27]
+
+
+def test_a_message_is_sent_again_without_the_attributes_that_pubsub_added(site: Site) -> None:
+    added = {"googclient_schemaencoding": "BINARY", "googclient_schemaname": "numbers"}
+    late: Any = {"history": LateHistory(0, tenant="north", **added), "clock": ManualClock()}
+    url = f"{COUNT}?{urlencode({'from': 'message:1'})}"
+
+    page = site.get(url, **late)
+    done = site.post(url, {**submitted(page.text), "do": "publish"}, **late)
+
+    assert done.status == 303, done.text
+    (message,) = site.publisher.topics["projects/p/topics/numbers"]
+    assert (message.data, message.attributes) == (b"5", {"tenant": "north"})
 
 
 REMIND = "/tasks/remind/send"

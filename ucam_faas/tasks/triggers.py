@@ -230,9 +230,7 @@ def check_attributes(attributes: Mapping[str, str]) -> None:
             f"There are {len(attributes)} attributes: expected at most {MAX_ATTRIBUTES}."
         )
     for key, value in attributes.items():
-        # Google's clients publish traces, and a task may pass a message's attributes on.
-        is_kept = key.startswith("goog") and key not in TRACE_ATTRIBUTES
-        if not 1 <= _size(key) <= MAX_ATTRIBUTE_KEY_BYTES or is_kept:
+        if not 1 <= _size(key) <= MAX_ATTRIBUTE_KEY_BYTES or is_googles(key):
             raise TaskDefinitionError(
                 f"The attribute {key!r}: expected a key of 1 to {MAX_ATTRIBUTE_KEY_BYTES} bytes "
                 "that does not begin with goog."
@@ -242,6 +240,14 @@ def check_attributes(attributes: Mapping[str, str]) -> None:
                 f"The attribute {key!r} has a value of {_size(value)} bytes: expected at most "
                 f"{MAX_ATTRIBUTE_VALUE_BYTES}."
             )
+
+
+def is_googles(key: str) -> bool:
+    """Return True for an attribute that only Pub/Sub adds, such as the name of a schema.
+
+    Google's clients publish traces, and a task may pass a message's attributes on.
+    """
+    return key.startswith("goog") and key not in TRACE_ATTRIBUTES
 
 
 def _size(text: str) -> int:

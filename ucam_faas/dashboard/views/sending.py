@@ -20,6 +20,7 @@ from ucam_faas.jobs.rows import Key
 from ucam_faas.logs.durations import read_duration
 from ucam_faas.publishing.messages import check_message, message_attributes
 from ucam_faas.tasks.needs import TaskNeeds
+from ucam_faas.tasks.triggers import is_googles
 
 ATTRIBUTES = Schema({"type": "object", "additionalProperties": {"type": "string"}})
 ATTRIBUTES_PATH = "a"
@@ -132,7 +133,7 @@ def _original(backends: Backends, task: KnownTask, name: str) -> Original | None
             attributes = {
                 key: value
                 for key, value in message.attributes.items()
-                if not key.startswith("ucam_faas_")
+                if not key.startswith("ucam_faas_") and not is_googles(key)
             }
             return Original(
                 name=name, text=text, url=url, data=message.data, attributes=attributes,
