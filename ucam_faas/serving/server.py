@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
@@ -43,6 +44,7 @@ START_SECONDS = 300
 MAX_FAILURE_BYTES = 4000
 """A pipe takes this much at once, and from several processes without mixing it."""
 MAX_PEERS = 10
+STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 CONNECTED = (
     "The processes that serve are forked, and would share the connections: make clients in "
     "start-up code (init=), or with Defer, which each process runs."
@@ -171,12 +173,12 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         setup.flush()
         os._exit(0)  # at once: start-up code may have started threads that go on
 
-    def _look_for_failure(self, arbiter: Arbiter, worker: Any) -> None:
+    def _look_for_failure(self, arbiter: _Arbiter, worker: Any) -> None:
         """In the main process, when a worker has ended: if it could not start, end all."""
         try:
             first, _, _ = os.read(self._failures, 2 * MAX_FAILURE_BYTES).partition(b"\0")
         except BlockingIOError:
-            is_stopping = not arbiter.LISTENERS
+            is_stopping = arbiter.is_stopping or not arbiter.LISTENERS
             is_open = not select.select([self._turns], [], [], 0)[0]
             if is_stopping or is_open:
                 return
@@ -191,10 +193,25 @@ class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
     gunicorn takes 3 and 4 for a start that failed, and ends all. Workers that cannot start tell
     `_Gunicorn.fail` instead; these two numbers aren't exit codes.
+
+    Control-C is sent to the workers, too. gunicorn 23 learns of their end before it acts on the
+    signal itself, and would replace them.
     """
 
     WORKER_BOOT_ERROR = 0x103
     APP_LOAD_ERROR = 0x104
+    is_stopping = False
+
+    def signal(self, sig: int, frame: FrameType | None) -> None:
+        """Keep a signal for the main loop."""
+        if sig in STOP_SIGNALS:
+            self.is_stopping = True
+        super().signal(sig, frame)
+
+    def spawn_workers(self) -> None:
+        """Start the workers that are missing."""
+        if not self.is_stopping:
+            super().spawn_workers()
 
 
 class _Logger(Logger):  # type: ignore[misc]  # gunicorn has no types
