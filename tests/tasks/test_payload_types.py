@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -128,7 +129,7 @@ class Name(str):
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
 def test_a_type_that_would_make_wrong_payloads_is_refused(message_type: Any, says: str) -> None:
-    if message_type is Old and ExtendedTypedDict is TypedDict:
+    if message_type is Old and sys.version_info >= (3, 12):
         assert message_parser(Old)(b'{"number": 1}') == {"number": 1}
         return
 

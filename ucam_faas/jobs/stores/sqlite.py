@@ -57,11 +57,12 @@ class SqliteStore(SqlStore):
 
     _find_of_task = "find_of_task"
 
+    _connection: sqlite3.Connection | None = None
+
     def __init__(self, path: str, clock: Clock) -> None:
         self.path = path if path == MEMORY else os.path.abspath(path)  # tasks may change folders
         self._clock = clock
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._seen = -1
         self._sql = statements("sqlite.sql")
@@ -158,6 +159,10 @@ class SqliteStore(SqlStore):
         """Close the file."""
         with self._lock:
             self._close()
+
+    def __del__(self) -> None:
+        """Close the file of a store that was dropped: from Python 3.13 on, sqlite3 warns of it."""
+        self._close()
 
     def _close(self) -> None:
         if self._connection is not None:
