@@ -13,7 +13,7 @@ from ucam_faas.exceptions import ConfigurationError, MissingExtraError
 
 WANTED = {"extra": "pubsub", "purpose": "publish dead letters"}
 MESSAGE = (
-    "no_such_module is needed to publish dead letters, and is not installed. "
+    "no_such_module is needed to publish dead letters, but isn't installed. "
     'Run: pip install "ucam-faas[pubsub]"'
 )
 

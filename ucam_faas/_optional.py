@@ -55,6 +55,6 @@ def check_local(purpose: str) -> None:
 
 def _missing(module: str, extra: str, purpose: str) -> MissingExtraError:
     return MissingExtraError(
-        f"{module} is needed to {purpose}, and is not installed. "
+        f"{module} is needed to {purpose}, but isn't installed. "
         f'Run: pip install "ucam-faas[{extra}]"'
     )

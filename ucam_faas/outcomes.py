@@ -257,7 +257,7 @@ ANSWERS: dict[type[Outcome], Answer] = {
     MalformedEvent: Answer(400, "The event is malformed", "WARNING", 1, permanent=True),
     InvalidPayload: Answer(400, "The payload is invalid", "WARNING", 1, permanent=True),
     NotAnEvent: Answer(400, "Neither a CloudEvent nor a Pub/Sub push", "WARNING", 1),
-    UnsupportedMedia: Answer(415, "This media type carries no events", "WARNING", 1),
+    UnsupportedMedia: Answer(415, "Expected JSON or a CloudEvent", "WARNING", 1),
     NoSuchTask: Answer(404, "No task has this path", "WARNING", 1),
     WrongMethod: Answer(405, "Events are delivered with POST", "WARNING", 1),
     TooLarge: Answer(413, "The body is too large", "WARNING", 1),

@@ -78,6 +78,8 @@ def test_the_letters_of_a_cause_are_listed_the_latest_first(run: Run) -> None:
         "ship-dead/479",
     ]
     assert "These are the latest 2 of 43 letters" in result.stderr
+    listed = run("list", "--fingerprint", "1:aaaa0004")
+    assert "To show a letter with its reason: ucam-faas dlq show LETTER" in listed.stderr
 
 
 @pytest.mark.parametrize(

@@ -400,7 +400,7 @@ def test_a_body_without_an_event_is_400_and_of_another_media_type_415(
     assert response.status == status
     texts = {
         400: "Neither a CloudEvent nor a Pub/Sub push",
-        415: "This media type carries no events",
+        415: "Expected JSON or a CloudEvent",
     }
     assert response.text == texts[status]
 

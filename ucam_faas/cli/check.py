@@ -97,14 +97,21 @@ def _print(findings: Sequence[Finding], inputs: Inputs) -> None:
 
 
 def _looked_at(inputs: Inputs) -> str:
-    """Return the names of the files that were checked."""
+    """Return the names of the files that were checked, and of those that were not."""
     if inputs.plan is None:
         return "these findings prevent a plan, and the rules that need one were skipped"
     number = len(inputs.planned)
     seen = [f"{number} task{'s' * (number != 1)}", inputs.config.name or "no configuration"]
     on_disk, last, terraform = inputs.on_disk, inputs.last, inputs.terraform
-    seen.append(on_disk.name if on_disk else "no plan on disk")
+    if on_disk:
+        seen.append(on_disk.name)
     if last and last is not on_disk:
         seen.append(f"last plan {last.name}")
-    seen.append(f"Terraform in {terraform.name}" if terraform else "not Terraform (--terraform)")
-    return ", ".join(seen)
+    if terraform:
+        seen.append(f"Terraform in {terraform.name}")
+    missing = [
+        *(["a plan on disk"] if not on_disk else []),
+        *(["Terraform (--terraform)"] if not terraform else []),
+    ]
+    rest = f". Not checked: {', '.join(missing)}" if missing else ""
+    return ", ".join(seen) + rest

@@ -94,10 +94,12 @@ def list_letters(
 def _tell_of_rest(count: int, lines: int, *, is_each: bool) -> None:
     if is_each and count > lines:
         note(f"These are the latest {lines} of {letters(count)}: --limit, or filters.")
-    elif not is_each:
+    elif is_each:
+        note("To show a letter with its reason: ucam-faas dlq show LETTER")
+    else:
         causes = f"{lines} cause{'s' * (lines != 1)}"
         note(
-            f"{letters(count)} with {causes}. To see those of one: "
+            f"{letters(count)} with {causes}. To list the letters of a cause: "
             "ucam-faas dlq list --fingerprint CAUSE"
         )
 

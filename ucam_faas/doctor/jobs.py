@@ -21,7 +21,7 @@ def look(around: Surroundings) -> Iterator[Finding]:
     settings = around.settings
     kind, _, path = (settings.job_store or "").partition(":")
     if not kind:
-        dev = "`ucam-faas dev` keeps them in .ucam-faas/, other commands nowhere"
+        dev = "`ucam-faas dev` keeps jobs in .ucam-faas/; without it, jobs have no store"
         if not around.is_deployed:
             yield _PART.unused(f"UCAM_FAAS_JOB_STORE isn't set: {dev}")
         return

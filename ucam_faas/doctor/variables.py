@@ -63,5 +63,5 @@ def _summary(environ: Mapping[str, str], loaded: Mapping[str, str]) -> str:
         if environ.get(name)
     ]
     if not names:
-        return "none of ucam-faas is set" + (f"; {NAME} has others" if loaded else "")
+        return "no variable of ucam-faas is set" + (f"; {NAME} has others" if loaded else "")
     return f"set: {', '.join(names)}"

@@ -53,7 +53,11 @@ def check_task_name(name: str) -> None:
     Raises:
         ConfigurationError: it can't.
     """
-    is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name) and not keyword.iskeyword(name)
+    if keyword.iskeyword(name):
+        raise ConfigurationError(
+            f"A task can't be named {name!r}: it is a Python keyword. Try {name}_task, or a verb."
+        )
+    is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name)
     if not is_name or not is_topic_name(name):
         raise ConfigurationError(
             f"A task can't be named {name!r}: expected a Python name such as send_invoice, of "

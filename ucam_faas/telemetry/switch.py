@@ -65,5 +65,5 @@ def _check(settings: Settings) -> None:
     check(
         "opentelemetry.exporter.otlp.proto.http",
         extra="otel",
-        purpose="export telemetry, as OTEL_EXPORTER_OTLP_ENDPOINT says",
+        purpose="send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT",
     )

@@ -31,7 +31,8 @@ def test_a_finding_says_where_what_why_and_what_to_do(shop: Shop) -> None:
         "  why  Cloud Run cannot reach the port: the deployment fails.\n"
         "  do   Leave it out.\n"
         "\n"
-        "1 finding: 5 tasks, ucam-faas.toml, no plan on disk, not Terraform (--terraform).\n"
+        "1 finding: 5 tasks, ucam-faas.toml. Not checked: a plan on disk, Terraform "
+        "(--terraform).\n"
     )
 
 

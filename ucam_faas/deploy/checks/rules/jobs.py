@@ -39,7 +39,9 @@ def store_missing(inputs: Inputs) -> Iterator[Finding]:
             yield Finding(
                 decorated(planned.task),
                 f"The task {planned.name!r} has {' and '.join(names)}, and no job store.",
-                f"Set {STORE} for all tasks, in secrets or environment.",
+                f"Name one for all tasks: environment = {{ {STORE} = "
+                '"firestore:PROJECT/DATABASE" } '
+                "in the configuration; PostgreSQL's address, with its password, in secrets.",
                 planned.name,
             )
 
