@@ -173,6 +173,12 @@ class Settings:
     otel_protocol: str = _variable(
         "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "the only one that is supported"
     )
+    otel_traces_protocol: str | None = _variable(
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", None, "the same"
+    )
+    otel_metrics_protocol: str | None = _variable(
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", None, "the same"
+    )
     otel_traces_exporter: str = _variable(
         "OTEL_TRACES_EXPORTER", "otlp", "none: spans aren't exported"
     )

@@ -148,7 +148,7 @@ class Exporter(SpanExporter):
 
 def queue_of(exporter: Exporter, limit: int, lost: list[int]) -> SpanQueue:
     return SpanQueue(
-        exporter, limit, lambda _: None, lambda _: True, lambda count, _: lost.append(count)
+        lambda: exporter, limit, lambda _: None, lambda _: True, lambda count, _: lost.append(count)
     )
 
 
@@ -189,6 +189,39 @@ def test_a_request_that_fails_loses_its_spans_and_leaves_the_others() -> None:
     assert not queue.export()
 
     assert lost == [MAX_EXPORTED]
+    assert len(queue) == 1
+
+
+def test_a_request_that_raises_loses_its_spans_too() -> None:
+    exporter, lost = Exporter(), list[int]()
+    exporter.export = lambda spans: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    queue = queue_of(exporter, 10_000, lost)
+    end_spans(queue, 3)
+
+    with pytest.raises(ZeroDivisionError):
+        queue.export()
+
+    assert lost == [3]
+    assert len(queue) == 0
+
+
+def test_an_export_does_not_wait_for_the_spans_that_end_meanwhile() -> None:
+    """Or it would never end where a receiver is slower than the tasks."""
+    exporter = Exporter()
+    queue = queue_of(exporter, 10_000, [])
+    taken = exporter.export
+
+    def export(spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        if len(exporter.sizes) < 10:
+            end_spans(queue, 1)
+        return taken(spans)
+
+    exporter.export = export  # type: ignore[method-assign]
+    end_spans(queue, 1)
+
+    assert queue.export()
+
+    assert exporter.sizes == [1]
     assert len(queue) == 1
 
 

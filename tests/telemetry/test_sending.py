@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import Tracer
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import NonRecordingSpan, SpanKind, StatusCode, use_span
 from pydantic import BaseModel
 
 import ucam_faas
@@ -23,6 +23,7 @@ from ucam_faas.job_runs import arrivals
 from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing import Draft
 from ucam_faas.tasks import registry
+from ucam_faas.telemetry import context
 from ucam_faas.testing import make_message, make_push
 
 from .memory import Recorder, recorder
@@ -130,6 +131,22 @@ def test_a_message_with_a_hundred_attributes_is_published_without(here: Recorder
     ship.publish(Order(), attributes={f"name{number}": "" for number in range(100)})
 
     assert PARENT not in messages(here, "paid")[0].attributes
+
+
+def test_a_state_that_pubsub_would_refuse_is_left_out(here: Recorder) -> None:
+    """Its length is the sender's: 32 members of 513 characters are valid."""
+    state = ",".join(f"name{number}={'x' * 250}" for number in range(5))
+    attributes = {PARENT: CALLERS, "googclient_tracestate": state}
+
+    parent = context.of_message(attributes)
+    assert parent is not None
+
+    with use_span(NonRecordingSpan(parent)):
+        ship.publish(Order())
+
+    (message,) = messages(here, "paid")
+    assert message.attributes[PARENT].split("-")[1] == CALLERS.split("-")[1]
+    assert "googclient_tracestate" not in message.attributes
 
 
 def test_a_publish_that_fails_is_an_error(here: Recorder) -> None:

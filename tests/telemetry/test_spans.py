@@ -106,6 +106,21 @@ def test_the_state_of_the_trace_goes_on() -> None:
     assert dict(context_of(span).trace_state) == {"a": "1", "b": "2"}
 
 
+@pytest.mark.parametrize("state", ["a=" + "b" * 10_000, "no", "a=1,a=2"])
+def test_a_malformed_state_is_dropped_and_not_logged(
+    state: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a sender's text, of any length."""
+    here = recorder()
+    attributes = {"googclient_traceparent": PUBLISHED, "googclient_tracestate": state}
+
+    here.run(store, make_push(make_message({"number": 0}, attributes=attributes)))
+
+    (span,) = here.spans()
+    assert dict(context_of(span).trace_state) == {}
+    assert state not in caplog.text
+
+
 @pytest.mark.parametrize("text", ["", "no", "00-" + "0" * 32 + "-" + "0" * 16 + "-01"])
 def test_a_malformed_trace_begins_a_new_one(text: str) -> None:
     here = recorder()

@@ -49,9 +49,36 @@ def test_a_provider_of_user_code_turns_it_on(monkeypatch: pytest.MonkeyPatch) ->
     assert is_on()
 
 
-def test_another_protocol_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'"):
-        is_on(otel_endpoint=ENDPOINT, otel_protocol="grpc")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"otel_protocol": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'"),
+        ({"otel_traces_protocol": "grpc"}, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is 'grpc'"),
+        ({"otel_metrics_exporter": "nonne"}, "OTEL_METRICS_EXPORTER is 'nonne'; expected otlp"),
+        ({"otel_traces_endpoint": "me:secret@host"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT isn't"),
+    ],
+    ids=str,
+)
+def test_values_with_which_all_would_be_lost_are_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        is_on(otel_endpoint=ENDPOINT, **settings)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_they_are_left_to_the_providers_of_user_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with opentelemetry-instrument, which may export over gRPC."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+
+    assert is_on(
+        otel_endpoint=ENDPOINT,
+        otel_protocol="grpc",
+        otel_traces_exporter="console",
+        otel_metrics_exporter="none",
+    )
 
 
 def test_without_the_extra_the_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:

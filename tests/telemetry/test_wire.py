@@ -222,6 +222,7 @@ from ucam_faas.telemetry.switch import telemetry_of
 telemetry = telemetry_of(Settings.from_environ())
 with telemetry.producing("publish", "before"):
     pass
+telemetry.flush(60.0)  # the connection stays open, and is the parent's
 child = os.fork()
 if child == 0:
     trace.get_tracer("shop").start_span("of user code").end()
@@ -233,7 +234,7 @@ if child:
 
 
 def test_a_forked_process_exports_its_own_spans(tmp_path: Path, receiver: Receiver) -> None:
-    """Each once, at the exit of the interpreter."""
+    """Each once, at the exit of the interpreter, with ids of its own."""
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKS],
         env=environment(tmp_path, **environ(receiver)),
@@ -247,6 +248,7 @@ def test_a_forked_process_exports_its_own_spans(tmp_path: Path, receiver: Receiv
         "publish child",
         "publish parent",
     ]
+    assert len({span.trace_id for span in receiver.spans}) == 4
 
 
 PROVIDER = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from opentelemetry import trace
@@ -10,7 +11,10 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Trace
 
 from ucam_faas.events import tracing
 from ucam_faas.events.tracing import TRACE_ATTRIBUTES, Trace
-from ucam_faas.gcp.limits import MAX_ATTRIBUTES
+from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
+
+logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
+"""Its warnings have `tracestate` in full: a sender's text, of any length."""
 
 PARENT_ATTRIBUTE, STATE_ATTRIBUTE = TRACE_ATTRIBUTES
 
@@ -43,8 +47,9 @@ def injected(attributes: Mapping[str, str], span_context: SpanContext) -> dict[s
     if PARENT_ATTRIBUTE in added or len(added) >= MAX_ATTRIBUTES or not span_context.is_valid:
         return added
     added[PARENT_ATTRIBUTE] = parent_text(span_context)
-    if span_context.trace_state and len(added) < MAX_ATTRIBUTES:
-        added[STATE_ATTRIBUTE] = span_context.trace_state.to_header()
+    state = span_context.trace_state.to_header()
+    if state and len(state) <= MAX_ATTRIBUTE_VALUE_BYTES and len(added) < MAX_ATTRIBUTES:
+        added[STATE_ATTRIBUTE] = state  # the length is a sender's: Pub/Sub would refuse the message
     return added
 
 

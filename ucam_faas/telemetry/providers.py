@@ -7,6 +7,7 @@ spans of user code and of its libraries are exported, too.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import uuid
 from collections.abc import Callable
@@ -36,17 +37,19 @@ class OwnMeterProvider(MeterProvider):
     is_of_ucam_faas = True
 
 
-class _Ids(RandomIdGenerator):
-    """Makes ids with a generator of its own: a task may seed the shared one."""
+_RANDOM = random.Random()
+"""Not the shared one, which a task may seed."""
+os.register_at_fork(after_in_child=_RANDOM.seed)  # or all children would make the same ids
 
-    def __init__(self) -> None:
-        self._random = random.Random()
+
+class _Ids(RandomIdGenerator):
+    """Makes ids with a generator of its own."""
 
     def generate_span_id(self) -> int:
-        return self._random.getrandbits(64) or 1
+        return _RANDOM.getrandbits(64) or 1
 
     def generate_trace_id(self) -> int:
-        return self._random.getrandbits(128) or 1
+        return _RANDOM.getrandbits(128) or 1
 
 
 class Reader(MetricReader):
@@ -114,8 +117,8 @@ def tracer_provider(
     """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    _keep_exporters_silent()
-    queue = SpanQueue(OTLPSpanExporter(), settings.otel_max_queue, filled, flush, lost)
+    queue = SpanQueue(OTLPSpanExporter, settings.otel_max_queue, filled, flush, lost)
+    _keep_silent()
     provider = OwnTracerProvider(
         resource=resource(settings), id_generator=_Ids(), shutdown_on_exit=False
     )
@@ -129,16 +132,19 @@ def meter_provider(settings: Settings) -> tuple[OwnMeterProvider, Reader]:
     """Return the package's own provider of metrics, and its reader; it is the global one now."""
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
-    _keep_exporters_silent()
     reader = Reader(OTLPMetricExporter())
+    _keep_silent()
     provider = OwnMeterProvider([reader], resource=resource(settings), shutdown_on_exit=False)
     if not is_set("metrics"):
         metrics.set_meter_provider(provider)
     return provider, reader
 
 
-def _keep_exporters_silent() -> None:
-    """Log a failure once, by the package, and not at each attempt by an exporter."""
+def _keep_silent() -> None:
+    """Log a failure once, by the package, and not at each attempt by an exporter.
+
+    Its warnings about variables come before.
+    """
     logger = logging.getLogger("opentelemetry.exporter")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.CRITICAL)

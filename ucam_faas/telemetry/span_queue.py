@@ -16,7 +16,7 @@ class SpanQueue(SpanProcessor):
     """Keeps ended spans until they are exported.
 
     Args:
-        exporter: exports them, in the thread that calls `export`.
+        connect: returns the exporter, which is called in the thread that calls `export`.
         limit: the most spans that wait; further ones are lost.
         filled: called, in the thread that ends a span, with True if many wait.
         flush: exports within a time in seconds, and returns True if that is done.
@@ -25,13 +25,15 @@ class SpanQueue(SpanProcessor):
 
     def __init__(
         self,
-        exporter: SpanExporter,
+        connect: Callable[[], SpanExporter],
         limit: int,
         filled: Callable[[bool], object],
         flush: Callable[[float], bool],
         lost: Callable[[int, str], object],
     ) -> None:
-        self._exporter = exporter
+        self._connect = connect
+        self._exporter: SpanExporter | None = connect()
+        self._of_parent: SpanExporter | None = None
         self._limit = limit
         self._filled = filled
         self._flush = flush
@@ -40,7 +42,8 @@ class SpanQueue(SpanProcessor):
         self._under_way = 0
 
     def reset(self) -> None:
-        """Start empty, in a forked process: the spans are the parent's."""
+        """Start empty, in a forked process: the spans and the connection are the parent's."""
+        self._of_parent, self._exporter = self._exporter, None  # kept: its locks may be held
         self._spans.clear()
         self._under_way = 0
 
@@ -58,15 +61,22 @@ class SpanQueue(SpanProcessor):
     def export(self) -> bool:
         """Export the spans that wait, and return False if some are lost.
 
-        One request that fails ends it: each of the others would wait for its time-out.
+        One request that fails ends it: each of the others would wait for its time-out. Spans that
+        end meanwhile are left to the next export: a flush doesn't wait for them.
         """
-        while self._spans:
-            some = [self._spans.popleft() for _ in range(min(MAX_EXPORTED, len(self._spans)))]
-            self._under_way = len(some)
-            result = self._exporter.export(some)
-            self._under_way = 0
+        self._exporter = self._exporter or self._connect()
+        left = len(self._spans)
+        while left > 0:
+            some = [self._spans.popleft() for _ in range(min(MAX_EXPORTED, left))]
+            left -= len(some)
+            self._under_way, result = len(some), SpanExportResult.FAILURE
+            try:
+                result = self._exporter.export(some)
+            finally:
+                self._under_way = 0
+                if result is not SpanExportResult.SUCCESS:
+                    self._lost(len(some), "the receiver failed, or didn't answer")
             if result is not SpanExportResult.SUCCESS:
-                self._lost(len(some), "the receiver failed, or didn't answer")
                 return False
         return True
 

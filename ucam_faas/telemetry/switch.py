@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from ucam_faas._optional import check
@@ -12,7 +13,7 @@ from ucam_faas.telemetry.of_user import provider_of_user
 if TYPE_CHECKING:
     from ucam_faas.telemetry.telemetry import Telemetry
 
-_PROTOCOL = "http/protobuf"
+_PROTOCOL, _EXPORTERS = "http/protobuf", ("otlp", "none")
 _OPEN: dict[tuple[str | None, ...], Telemetry] = {}
 """By the receivers: a worker, and a script beside a local cloud, change other settings."""
 
@@ -30,7 +31,7 @@ def telemetry_of(settings: Settings) -> Telemetry | None:
     wanted = _wants_traces(settings), _wants_metrics(settings)
     if not any(theirs) and not any(wanted):
         return None
-    if any(wanted):
+    if any(want and not provider for want, provider in zip(wanted, theirs, strict=True)):
         _check(settings)
     key = (
         settings.otel_endpoint,
@@ -57,11 +58,22 @@ def _wants_metrics(settings: Settings) -> bool:
 
 
 def _check(settings: Settings) -> None:
-    if settings.otel_protocol != _PROTOCOL:
-        raise ConfigurationError(
-            f"OTEL_EXPORTER_OTLP_PROTOCOL is {settings.otel_protocol!r}; expected {_PROTOCOL}, "
-            "which receivers take on port 4318."
-        )
+    """Refuse values with which all would be lost. Values of endpoints may have credentials."""
+    for field in fields(settings):
+        variable, value = field.metadata["variable"], getattr(settings, field.name)
+        if not variable.startswith("OTEL_") or value is None:
+            continue
+        if variable.endswith("_PROTOCOL") and value != _PROTOCOL:
+            raise ConfigurationError(
+                f"{variable} is {value!r}; expected {_PROTOCOL}, which receivers take on port 4318."
+            )
+        if variable.endswith("_EXPORTER") and value not in _EXPORTERS:
+            raise ConfigurationError(f"{variable} is {value!r}; expected otlp or none.")
+        if variable.endswith("_ENDPOINT") and not value.startswith(("http://", "https://")):
+            raise ConfigurationError(
+                f"{variable} isn't a URL that begins with http:// or https://, such as "
+                "http://localhost:4318."
+            )
     check(
         "opentelemetry.exporter.otlp.proto.http",
         extra="otel",

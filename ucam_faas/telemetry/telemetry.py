@@ -26,6 +26,7 @@ from opentelemetry.trace import (
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
+from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.forks import reset_in_child
 from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import Outcome, name
@@ -100,7 +101,7 @@ class Telemetry:
         reset_in_child(self)
 
     def _start(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may end a span, which may be lost
         self._is_cold = True
         self._lost = 0
         self._is_measured = False
@@ -269,14 +270,14 @@ class Telemetry:
 
     def _measured(self, measure: Callable[[Metrics], object]) -> None:
         """Record measurements, and have them exported when the interval ends."""
-        tools = self._open()
-        if tools.metrics is None:
-            return
         with harmless():
+            tools = self._open()
+            if tools.metrics is None:
+                return
             measure(tools.metrics)
-        if tools.reader is not None and not self._is_measured:
-            self._is_measured = True
-            self._sender.wake(max(0.0, self._metrics_due - self._clock.monotonic()))
+            if tools.reader is not None and not self._is_measured:
+                self._is_measured = True
+                self._sender.wake(max(0.0, self._metrics_due - self._clock.monotonic()))
 
     def open(self) -> None:
         """Make the providers, after the fork: they are there for the spans of user code, too."""
@@ -287,7 +288,10 @@ class Telemetry:
         tools = self._tools
         if tools is None:
             with self._lock:
-                tools = self._tools = self._tools or self._make()
+                try:
+                    tools = self._tools = self._tools or self._make()
+                except (ValueError, OSError) as error:
+                    raise ConfigurationError(f"A variable of OpenTelemetry: {error}.") from error
         return tools
 
     def _make(self) -> Tools:
