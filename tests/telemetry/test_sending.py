@@ -149,6 +149,18 @@ def test_a_state_that_pubsub_would_refuse_is_left_out(here: Recorder) -> None:
     assert "googclient_tracestate" not in message.attributes
 
 
+def test_a_request_that_a_trace_could_take_over_the_limit_is_published_without(
+    here: Recorder,
+) -> None:
+    """Of 10 MB: attributes count, too."""
+    large = {f"name{number}": "x" * 1000 for number in range(35)}
+    drafts = [Draft(b"x" * 60_000, large)] * 100
+
+    here.runtime.outgoing().publish_many("projects/p/topics/paid", drafts)
+
+    assert not any(PARENT in message.attributes for message in messages(here, "paid"))
+
+
 def test_a_publish_that_fails_is_an_error(here: Recorder) -> None:
     del here.publisher.topics["projects/p/topics/paid"]
 

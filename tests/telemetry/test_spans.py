@@ -156,6 +156,18 @@ def test_the_attributes_are_those_of_the_conventions() -> None:
     }
 
 
+def test_the_length_of_what_a_sender_chooses_is_limited() -> None:
+    """Two thousand spans may wait for a receiver."""
+    here = recorder()
+    message = make_message({"number": 0}).model_copy(update={"message_id": "1" * 10_000})
+
+    here.run(store, make_push(message, subscription=f"projects/p/subscriptions/{'s' * 10_000}"))
+
+    (span,) = here.spans()
+    assert len(span.name) < 300
+    assert all(len(str(value)) <= 256 for value in (span.attributes or {}).values())
+
+
 def test_only_the_first_span_of_a_process_is_a_cold_start() -> None:
     here = recorder()
 

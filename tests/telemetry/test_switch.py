@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from tests.integration.processes import HANG_SECONDS, environment
 from ucam_faas.config import Settings
 from ucam_faas.exceptions import ConfigurationError, MissingExtraError
 from ucam_faas.telemetry.switch import telemetry_of
@@ -66,6 +69,29 @@ def test_values_with_which_all_would_be_lost_are_refused(
         is_on(otel_endpoint=ENDPOINT, **settings)
 
     assert "secret" not in str(caught.value)
+
+
+def test_a_value_that_the_sdk_refuses_is_an_error_of_the_configuration(tmp_path: Path) -> None:
+    """It reads the limits of spans when it is imported."""
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": ENDPOINT,
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many",
+    }
+
+    program = (
+        "from ucam_faas.config import Settings\n"
+        "from ucam_faas.telemetry.switch import telemetry_of\n"
+        "telemetry_of(Settings.from_environ())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(tmp_path, **variables),
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+
+    assert "ConfigurationError: A variable of OpenTelemetry: OTEL_SPAN_ATTR" in ended.stderr
 
 
 def test_they_are_left_to_the_providers_of_user_code(monkeypatch: pytest.MonkeyPatch) -> None:

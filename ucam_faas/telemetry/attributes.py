@@ -14,23 +14,25 @@ from ucam_faas.outcomes import Outcome, Pause, Retry, answer, name
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Kind, Task
 
+MAX_TEXT = 256
+"""Characters of a text that a sender chooses: Google's names and ids are shorter."""
 SYSTEM = {"messaging.system": "gcp_pubsub"}
 PROCESS = {"messaging.operation.name": "process", "messaging.operation.type": "process"}
 
 
 def short(resource: str) -> str:
-    """Return the last part of a resource's name.
+    """Return the last part of a resource's name, of a limited length.
 
     >>> short("projects/p/subscriptions/s")
     's'
     """
-    return resource.rpartition("/")[2]
+    return resource.rpartition("/")[2][:MAX_TEXT]
 
 
 def project_of(resource: str) -> str:
     """Return the project of a resource's full name, or nothing."""
     parts = resource.split("/")
-    return parts[1] if len(parts) == 4 and parts[0] == "projects" else ""
+    return parts[1][:MAX_TEXT] if len(parts) == 4 and parts[0] == "projects" else ""
 
 
 def process_name(task: Task, delivery: Delivery, batch: Sequence[Delivery] = ()) -> str:
@@ -66,9 +68,9 @@ def of_process(
         pairs["http.request.method"] = delivery.request.partition(" ")[0] or task.methods[0]
         pairs["http.route"] = task.route
     elif delivery.attributes is not None:
-        pairs["cloudevents.event_id"] = delivery.attributes.event_id
-        pairs["cloudevents.event_source"] = delivery.attributes.event_source
-        pairs["cloudevents.event_type"] = delivery.attributes.event_type
+        pairs["cloudevents.event_id"] = delivery.attributes.event_id[:MAX_TEXT]
+        pairs["cloudevents.event_source"] = delivery.attributes.event_source[:MAX_TEXT]
+        pairs["cloudevents.event_type"] = delivery.attributes.event_type[:MAX_TEXT]
     return pairs
 
 
@@ -78,7 +80,7 @@ def _of_message(delivery: Delivery, *, keys: bool) -> dict[str, Any]:
     pairs: dict[str, Any] = {
         **SYSTEM,
         **PROCESS,
-        "messaging.message.id": message.message_id,
+        "messaging.message.id": message.message_id[:MAX_TEXT],
         "messaging.message.body.size": len(message.data),
     }
     if subscription:

@@ -41,8 +41,10 @@ def telemetry_of(settings: Settings) -> Telemetry | None:
         settings.otel_metrics_exporter,
     )
     if key not in _OPEN:
-        from ucam_faas.telemetry.telemetry import Telemetry  # it imports OpenTelemetry
-
+        try:
+            from ucam_faas.telemetry.telemetry import Telemetry  # it imports OpenTelemetry
+        except ValueError as error:  # its SDK reads the limits of spans then
+            raise ConfigurationError(f"A variable of OpenTelemetry: {error}.") from error
         _OPEN.setdefault(key, Telemetry(settings, traces=wanted[0], metrics=wanted[1]))
     return _OPEN[key]
 
