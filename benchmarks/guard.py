@@ -1,6 +1,6 @@
 """One short round of every benchmark, against the ratios that were recorded.
 
-    python benchmarks/guard.py                   # under 90 s; needs wrk, java and Google's emulator
+    python benchmarks/guard.py                   # under 100 s; needs wrk, java, Google's emulator
     python benchmarks/guard.py --only serving
     python benchmarks/guard.py --record          # write the measured ratios to ratios.toml
 
@@ -28,6 +28,7 @@ import history
 import jobs
 import serving_sides
 import steps
+import telemetry
 import worker
 from pubsub_sides import running
 
@@ -142,6 +143,17 @@ def kept() -> Ratios:
     }
 
 
+def traced() -> Ratios:
+    """The CPU time of a push with traces and metrics, against one without."""
+    serving_sides.require_wrk()
+    with telemetry.receiver() as endpoint:
+        off, on = (
+            telemetry.cpu_us(environ, 1)
+            for environ in ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
+        )
+    return {"telemetry, CPU time of a push, against off": off / on}
+
+
 JOBS = {
     "single sends/s": "send_per_s",
     "sends in a batch/s": "send_many_per_s",
@@ -155,6 +167,7 @@ GROUPS: dict[str, Callable[[], Ratios]] = {
     "worker": pulled,
     "processes": in_processes,
     "history": kept,
+    "telemetry": traced,
 }
 BEGINNINGS = {
     "serving": "serving, ",
@@ -164,6 +177,7 @@ BEGINNINGS = {
     "worker": "worker, ",
     "processes": "processes, ",
     "history": "history, ",
+    "telemetry": "telemetry, ",
 }
 """The start of the row names in each group."""
 

@@ -58,10 +58,15 @@ COMMANDS = {
 }
 
 
-def require() -> None:
-    """Install the previous version, and stop where something is missing."""
+def require_wrk() -> None:
+    """Stop where it is missing."""
     if not shutil.which("wrk"):
         raise SystemExit("wrk is needed: apt-get install wrk")
+
+
+def require() -> None:
+    """Install the previous version, and stop where something is missing."""
+    require_wrk()
     if not (PREVIOUS_VENV / "installed").exists():
         venv.create(PREVIOUS_VENV, with_pip=True, clear=True)
         pip = [PREVIOUS_VENV / "bin/python", "-m", "pip", "install", f"ucam-faas=={PREVIOUS}"]

@@ -84,15 +84,26 @@ def cpu_seconds(parent: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def load(port: int, process: int, seconds: int) -> tuple[float, float]:
+    """Return the requests a second, and the CPU time of one in microseconds."""
+    throughput(port, 1)
+    before = cpu_seconds(process)
+    rate = throughput(port, seconds)
+    return rate, (cpu_seconds(process) - before) / (rate * seconds) * 1e6
+
+
+def cpu_us(environ: dict[str, str], seconds: int) -> float:
+    """Return the CPU time of a request in microseconds."""
+    with served(environ) as (port, _, process):
+        return load(port, process, seconds)[1]
+
+
 def measure(environ: dict[str, str], seconds: int) -> dict[str, float]:
     with served(environ) as (port, start, process):
-        throughput(port, 1)
-        before = cpu_seconds(process)
-        rate = throughput(port, seconds)
-        cpu = cpu_seconds(process) - before
+        rate, cpu = load(port, process, seconds)
         return {
             "requests/s": rate,
-            "CPU us a request": cpu / (rate * seconds) * 1e6,
+            "CPU us a request": cpu,
             "kept alive p50, ms": keep_alive_p50_ms(port),
             "start s": start,
         }

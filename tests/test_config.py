@@ -59,6 +59,8 @@ READ: dict[str, tuple[str, str, Any]] = {
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("otel_traces_endpoint", "http://t", "http://t"),
     "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": ("otel_metrics_endpoint", "http://m", "http://m"),
     "OTEL_EXPORTER_OTLP_PROTOCOL": ("otel_protocol", "grpc", "grpc"),
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": ("otel_traces_protocol", "grpc", "grpc"),
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": ("otel_metrics_protocol", "grpc", "grpc"),
     "OTEL_TRACES_EXPORTER": ("otel_traces_exporter", "none", "none"),
     "OTEL_METRICS_EXPORTER": ("otel_metrics_exporter", "none", "none"),
     "OTEL_SDK_DISABLED": ("otel_disabled", "true", True),
