@@ -207,6 +207,21 @@ def test_the_spans_of_a_process_of_a_task_are_below_the_execution(
     assert own.parent_span_id == process.span_id
 
 
+def test_a_process_of_a_task_says_what_it_lost_before_it_is_killed(
+    folder: Path, receiver: Receiver
+) -> None:
+    push = push_of()
+    receiver.answers.clear()
+
+    with serving(folder=folder, **environ(receiver)) as server:
+        assert server.post("/compute", push.body, headers=push.headers).status == 200
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+
+    spans = [line.get("spans") for line in server.log("ucam_faas_telemetry_lost")]
+    assert spans == [None, 1, None, 1]
+
+
 def test_a_task_that_runs_once_exports_at_its_end(folder: Path, receiver: Receiver) -> None:
     process = run("run", "nightly", folder=folder, **environ(receiver))
 

@@ -101,9 +101,13 @@ class Child:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+    def dismiss(self) -> None:
+        """Tell it to end, without a wait, when it has nothing to do."""
+        self._channel.close()
+
     def end(self) -> None:
         """Let it end, if it has nothing to do, or kill it."""
-        self._channel.close()
+        self.dismiss()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

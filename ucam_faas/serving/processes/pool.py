@@ -97,6 +97,8 @@ class ProcessPool:
             self._is_closed = True
             idle, self._idle = self._idle, []
         for child in idle:
+            child.dismiss()
+        for child in idle:  # their exit handlers run side by side
             child.end()
 
     def log_failure(self, error: Exception) -> None:

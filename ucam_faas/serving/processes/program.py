@@ -29,6 +29,9 @@ from ucam_faas.tasks import registry, startup
 from ucam_faas.tasks.task import Task
 from ucam_faas.telemetry.switch import telemetry_of
 
+LAST_EXPORT_SECONDS = 1.0
+"""A process that has nothing to do has `child.END_SECONDS` until it is killed."""
+
 
 def main() -> None:
     """Serve the parent."""
@@ -57,8 +60,12 @@ def main() -> None:
             channel.send(str(error))
             return
         channel.send(None)
-        while True:
-            channel.send(_run(task, runtime, channel.recv()))
+        try:
+            while True:
+                channel.send(_run(task, runtime, channel.recv()))
+        finally:
+            if runtime.telemetry is not None:
+                runtime.telemetry.close(LAST_EXPORT_SECONDS)
     except (EOFError, OSError):  # the parent has ended, or lets this process end
         return
 
