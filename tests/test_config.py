@@ -259,6 +259,7 @@ def test_the_health_port_of_a_worker_is_port_if_that_is_set() -> None:
         ({}, 25.0),
         ({"UCAM_FAAS_GRACE_SECONDS": "3"}, 3.0),
         ({"K_SERVICE": "charge"}, 8.0),
+        ({"CLOUD_RUN_JOB": "charge"}, 8.0),
         ({"CLOUD_RUN_WORKER_POOL": "charge"}, 8.0),
     ],
     ids=str,

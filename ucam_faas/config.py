@@ -326,10 +326,15 @@ def worker_grace_seconds(settings: Settings, environ: Mapping[str, str] | None =
     It is the platform's: Cloud Run ends a container 10 s after SIGTERM.
     """
     environ = os.environ if environ is None else environ
-    on_cloud_run = any(name in environ for name in ("K_SERVICE", "CLOUD_RUN_WORKER_POOL"))
-    if on_cloud_run or environ.get(f"{PREFIX}GRACE_SECONDS"):
+    if on_cloud_run(environ) or environ.get(f"{PREFIX}GRACE_SECONDS"):
         return settings.grace_seconds
     return WORKER_GRACE_SECONDS
+
+
+def on_cloud_run(environ: Mapping[str, str] | None = None) -> bool:
+    """Return True in a service, job or worker pool of Cloud Run, which set a variable each."""
+    environ = os.environ if environ is None else environ
+    return any(each in environ for each in ("K_SERVICE", "CLOUD_RUN_JOB", "CLOUD_RUN_WORKER_POOL"))
 
 
 def mistyped(environ: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from ucam_faas.cli import _source
 from ucam_faas.cli._messages import note
-from ucam_faas.config import Settings
+from ucam_faas.config import Settings, on_cloud_run
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.logs import setup
 
@@ -64,7 +64,7 @@ class Elsewhere:
             ConfigurationError: they do.
         """
         if self.location and not self.google:
-            raise ConfigurationError("--location is of Google's schedules: it needs --google.")
+            raise ConfigurationError("--location chooses Google's schedules: it needs --google.")
 
     def connect(self, log: TextIO | None = None) -> Backends:
         """Return the backends, and send log lines to a stream (default: stdout).
@@ -89,11 +89,6 @@ class Elsewhere:
             folder=folder,
             parser=parser,
         )
-
-
-def on_cloud_run() -> bool:
-    """Return True if this process runs there."""
-    return "K_SERVICE" in os.environ
 
 
 def _parser_of(

@@ -12,9 +12,10 @@ import click
 from ucam_faas import local_state
 from ucam_faas._optional import check
 from ucam_faas.cli import _source
-from ucam_faas.cli._backends import Elsewhere, on_cloud_run
+from ucam_faas.cli._backends import Elsewhere
 from ucam_faas.cli._group import Verb
 from ucam_faas.cli._output import json_option_for, print_ready
+from ucam_faas.config import on_cloud_run
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.local_state import DASHBOARD_PORTS
 from ucam_faas.net import sockets

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 
+from ucam_faas.config import on_cloud_run
 from ucam_faas.dead_letters.opening import person
 
 
@@ -16,7 +16,7 @@ def person_of(headers: Mapping[str, str]) -> str:
     On Cloud Run, IAP names them, or else the token that Cloud Run has verified. The names are only
     as good as the service's settings: without IAP, whoever may invoke it can send IAP's header.
     """
-    if "K_SERVICE" not in os.environ:
+    if not on_cloud_run():
         return person()
     named = headers.get("x-goog-authenticated-user-email", "")
     return named.rpartition(":")[2] or _email(headers.get("authorization", ""))

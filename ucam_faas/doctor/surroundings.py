@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ucam_faas.config import Settings
+from ucam_faas.config import Settings, on_cloud_run
 from ucam_faas.local_state import LocalCloud
 
 
@@ -37,8 +37,7 @@ class Surroundings:
     @property
     def is_deployed(self) -> bool:
         """Return True on Cloud Run."""
-        names = ("K_SERVICE", "CLOUD_RUN_JOB", "CLOUD_RUN_WORKER_POOL")
-        return any(name in self.environ for name in names)
+        return on_cloud_run(self.environ)
 
     @property
     def uses_google(self) -> bool:
