@@ -179,6 +179,7 @@ def test_a_file_that_holds_no_credentials_is_a_problem(
         around(GOOGLE_APPLICATION_CREDENTIALS=str(path), google=True, **GOOGLE)
     )
 
+    assert problem.code == "credentials-file"
     assert problem.what == f"GOOGLE_APPLICATION_CREDENTIALS names {path}: {why}"
     assert problem.commands == ("unset GOOGLE_APPLICATION_CREDENTIALS",)
 

@@ -54,6 +54,16 @@ def test_a_package_that_is_too_old_is_a_problem(
     assert problem.commands == ('pip install "ucam-faas"',)
 
 
+def test_a_package_that_is_missing_is_a_problem(
+    around: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions_are(monkeypatch, click=None)
+
+    (problem,) = [finding for finding in packages.versions(around()) if finding.code]
+
+    assert (problem.code, problem.what) == ("package-missing", "click isn't installed")
+
+
 def test_another_environments_command_comes_first_in_the_path(around: Make, tmp_path: Path) -> None:
     other = tmp_path / "ucam-faas"
     other.touch(mode=0o755)

@@ -143,4 +143,5 @@ def test_a_full_disk_is_a_warning(
 
     (warning,) = state.look(around())
 
+    assert warning.code == "disk-full"
     assert warning.what == "7 MB are free for .ucam-faas/"

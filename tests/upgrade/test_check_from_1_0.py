@@ -369,7 +369,7 @@ def test_the_command_counts_and_has_an_exit_code(
     nowhere = CliRunner().invoke(main, ["check", "--from", "1.0", "nowhere"])
 
     assert (shown.exit_code, as_json.exit_code, nowhere.exit_code) == (1, 1, 2)
-    assert "1 would fail, 1 may behave differently: 1 Python files and 0 others." in shown.output
+    assert "1 would fail, 1 may behave differently: 1 Python file and 0 other" in shown.output
     first, second = json.loads(as_json.stdout)
     assert (first["rule"], first["line"]) == ("message-type", 3)
     assert second["rule"] not in BREAKS

@@ -35,7 +35,8 @@ def check_upgrade(source: str | None, *, json_only: bool) -> int:
 
 
 def _conclude(project: Project, findings: Sequence[Finding]) -> None:
-    files = f"{len(project.python)} Python files and {len(project.texts)} others"
+    count = len(project.python)
+    files = f"{count} Python file{'s' * (count != 1)} and {len(project.texts)} other files"
     if not project.users:
         say(f"No Python file here imports ucam_faas: {files} were read.", "yellow")
         return
