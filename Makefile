@@ -40,13 +40,14 @@ test: $(STAMP)  ## run every test, in four processes
 test-fast: $(STAMP)  ## run the tests that take less than 0.25 s each
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
-# Its documents show the help of the newest click, and some of Google's older libraries warn of the
+# The lowest versions that have wheels for this Python: compiling the others takes longer than the
+# tests. Its documents show the help of the newest click, and some of Google's older libraries warn of the
 # years that this Python has left.
 OLD_OPTIONS := --deselect tests/test_documents.py::test_the_generated_parts_are_up_to_date \
   -W "ignore:You are using a Python version:FutureWarning"
 $(OLD)/.installed: pyproject.toml $(STAMP)
 	$(BIN)/uv venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(OLD)
-	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python $(OLD) --extra dev \
+	$(BIN)/uv pip compile --quiet --no-build --resolution lowest-direct --python $(OLD) --extra dev \
 	  --output-file $(OLD)/versions.txt pyproject.toml
 	$(BIN)/uv pip sync --quiet --python $(OLD) $(OLD)/versions.txt
 	$(BIN)/uv pip install --quiet --python $(OLD) --no-deps --editable .
