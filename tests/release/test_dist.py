@@ -123,7 +123,7 @@ def test_a_release_has_addresses_in_place_of_relative_links(
 
     readme = (tmp_path / "README.md").read_text()
     links = re.findall(r"\]\(([^)]+)\)", readme)
-    assert len(links) > 40
+    assert links
     address = "https://git.example.org/TEAM/ucam_faas/blob/v2.0.0/"
     assert [link for link in links if not link.startswith(address)] == []
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
