@@ -26,6 +26,7 @@ def hide(event, arguments):
 for name in ("eventfd", "memfd_create", "pidfd_open", "sched_getaffinity"):
     if hasattr(os, name):
         delattr(os, name)
+os.process_cpu_count = os.cpu_count  # of Python 3.13, which has chosen its part, too
 pathlib.Path.is_dir = lambda path: not str(path).startswith("/proc") and is_dir(path)
 sys.platform = "darwin"
 sys.addaudithook(hide)
