@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,8 +61,6 @@ class Project:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """An empty project; its imports are undone afterwards."""
     modules = dict(sys.modules)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     for name in ("FUNCTION_TARGET", "FUNCTION_SOURCE", "GOOGLE_CLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -72,8 +69,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     (tmp_path / ".git").mkdir()  # no configuration above it counts
     monkeypatch.chdir(tmp_path)
     yield Project(tmp_path)
-    root.handlers = handlers
-    root.setLevel(level)
     for name in sys.modules.keys() - modules.keys():
         if _is_in(tmp_path, sys.modules[name]):  # the classes of others must stay the same
             del sys.modules[name]

@@ -73,8 +73,13 @@ def _loggers() -> Callable[[], None]:
     """Restore the loggers: `setup.configure` takes the package's, and caplog would see nothing."""
     loggers = [logging.getLogger(name) for name in ("ucam_faas", "gunicorn", "uvicorn", "asyncio")]
     before = [(log, type(log), log.handlers[:], log.propagate, log.level) for log in loggers]
+    root = logging.getLogger()
+    root_handlers, root_level = root.handlers[:], root.level
 
     def restore() -> None:
+        root.handlers = root_handlers
+        root.setLevel(root_level)
+        logging.captureWarnings(False)
         for log, kind, handlers, propagate, level in before:
             log.__class__ = kind
             log.handlers, log.propagate = handlers, propagate

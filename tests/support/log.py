@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -55,13 +54,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 @pytest.fixture
 def own_logging() -> Iterator[None]:
-    """Let a test configure logging, and undo it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    """Let a test configure logging and structlog, and undo it."""
     yield
-    root.handlers = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
