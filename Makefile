@@ -35,7 +35,7 @@ run: $(STAMP)  ## serve the example tasks with a Pub/Sub and a scheduler of thei
 	$(BIN)/ucam-faas dev example_tasks $(ARGS)
 
 test: $(STAMP)  ## run every test, in four processes
-	$(BIN)/python -m pytest -n 4
+	$(BIN)/python -m pytest -n 4 $(OPTIONS)
 
 test-fast: $(STAMP)  ## run the tests that take less than 0.25 s each
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
