@@ -15,8 +15,9 @@ import yaml
 from .conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+ACTIONS = sorted((ROOT / ".github/actions").glob("*/action.yml"))
 FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml"))
-TEXT = "\n".join(path.read_text() for path in WORKFLOWS)
+TEXT = "\n".join(path.read_text() for path in WORKFLOWS + ACTIONS)
 BIN = Path(sys.executable).parent
 
 
@@ -33,6 +34,7 @@ def check(*command: str) -> None:
     ("schema", "paths"),
     [
         ("vendor.github-workflows", [str(path) for path in WORKFLOWS]),
+        ("vendor.github-actions", [str(path) for path in ACTIONS]),
         ("vendor.dependabot", [".github/dependabot.yml"]),
         ("vendor.github-issue-config", [".github/ISSUE_TEMPLATE/config.yml"]),
         ("vendor.github-issue-forms", [str(path) for path in FORMS]),
@@ -50,7 +52,12 @@ def test_they_let_no_foreign_code_in_and_give_no_rights_away() -> None:
 def test_every_action_is_pinned_to_one_commit() -> None:
     uses = re.findall(r"uses: *(\S+) *(.*)", TEXT)
 
-    pins = {(action.partition("@")[0], action, comment) for action, comment in uses}
+    pins = {
+        (action.partition("@")[0], action, comment)
+        for action, comment in uses
+        if not action.startswith("$/")
+    }
+    ours = {action.removeprefix("$/") for action, _ in uses if action.startswith("$/")}
 
     assert [
         (action, comment)
@@ -59,6 +66,27 @@ def test_every_action_is_pinned_to_one_commit() -> None:
         or not re.fullmatch(r"# v\d+\.\d+\.\d+", comment)
     ] == []
     assert len({name for name, _, _ in pins}) == len(pins)
+    assert ours == {str(path.parent.relative_to(ROOT)) for path in ACTIONS}
+
+
+def test_dependabot_moves_the_pins_of_each_folder_that_has_some() -> None:
+    (update,) = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+
+    folders = {f"/{path.parent.relative_to(ROOT)}" for path in ACTIONS}
+
+    assert set(update["directories"]) == {"/", *folders}
+
+
+def test_ci_asks_a_runner_for_no_right_to_install_programs() -> None:
+    """GitHub's runners don't run as root, and .ci/run installs by apt what is missing."""
+    (action,) = (yaml.safe_load(path.read_text()) for path in ACTIONS)
+    installed = re.findall(r"[\w-]+", action["runs"]["steps"][-1]["run"])
+    theirs = {"chromium", "initdb"}  # on the images of GitHub, as is Docker
+
+    asked = re.findall(r"command -v ([\w-]+)", (ROOT / ".ci/run").read_text())
+
+    assert "wrk" in asked
+    assert set(asked) <= theirs | set(installed)
 
 
 def test_every_target_that_they_make_exists() -> None:
