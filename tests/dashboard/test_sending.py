@@ -347,6 +347,23 @@ def test_a_message_is_sent_again_without_the_attributes_that_pubsub_added(site: 
     assert (message.data, message.attributes) == (b"5", {"tenant": "north"})
 
 
+def test_a_job_that_a_message_became_is_sent_again_without_pubsubs_attributes(site: Site) -> None:
+    attributes = {"tenant": "north", "googclient_schemaname": "numbers", "ucam_faas_replays": "1"}
+    row = Row(
+        key=Key("default", "count", "17"), payload=b"5", owner="x", visit=60.0,
+        attributes=attributes,
+    )  # fmt: skip
+    site.store.insert([row], wait=[60.0])
+    url = f"{COUNT}?{urlencode({'from': 'job:17'})}"
+
+    done = site.press(site.get(url), "send", url, id="again")
+
+    assert done.status == 303, done.text
+    again = site.store.get(Key("default", "count", "again"))
+    assert again is not None
+    assert (again.payload, again.attributes) == (b"5", {"tenant": "north"})
+
+
 REMIND = "/tasks/remind/send"
 
 

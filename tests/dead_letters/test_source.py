@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.contract.pubsub.backends import Backend, running_google, running_ours
+from tests.contract.pubsub.backends import PATIENCE, Backend, PubSub, running_google, running_ours
+from tests.integration.processes import wait_until
 from tests.support.dead_letters import MemoryPubsub, dead_message
 from ucam_faas.dead_letters.book import Book
 from ucam_faas.dead_letters.filters import Filter
@@ -267,6 +269,55 @@ def test_letters_are_mirrored_edited_and_replayed_to_their_inbox(
     assert all(each.key == f"key-{int(number) % 3}" for number, each in by_number.items())
     assert {each.attributes["ucam_faas_replays"] for each in replays} == {"1"}
     bench.close()
+
+
+def test_a_letter_that_was_forwarded_from_a_topic_with_a_schema_is_edited_and_sent_again(
+    backend_of_source: Backend | None, tmp_path: Path
+) -> None:
+    """It carries attributes that only Pub/Sub may set, and that name a schema its inbox lacks."""
+    if backend_of_source is None:
+        return  # the fake forwards nothing
+    pubsub = PubSub(backend_of_source, patience=PATIENCE)
+    project = pubsub.project.rpartition("/")[2]
+    record = {"type": "record", "name": "R", "fields": [{"name": "id", "type": "string"}]}
+    schema = {"type_": "AVRO", "definition": json.dumps(record)}
+    name = pubsub.call("create_schema", parent=pubsub.project, schema=schema, schema_id="r-1").name
+    topic = pubsub.topic(schema_settings={"schema": name, "encoding": "JSON"})
+    dead = pubsub.topic(name=pubsub.name("topics", "charge-dead-letter"))
+    pubsub.subscription(dead, name=pubsub.name("subscriptions", "charge-dead-letter"))
+    policy = {"dead_letter_topic": dead, "max_delivery_attempts": 5}
+    charge = pubsub.name("subscriptions", "charge")
+    pubsub.subscription(topic, name=charge, dead_letter_policy=policy)
+    inbox = pubsub.topic(name=pubsub.name("topics", "charge-inbox"))
+    pubsub.subscription(inbox, name=pubsub.name("subscriptions", "charge-inbox"))
+    trace = {"googclient_traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    message = {"data": b'{"id": "1"}', "attributes": {"tenant": "north", **trace}}
+    pubsub.publish(topic, message)
+    for _ in range(5):
+        pubsub.modify(charge, 0, *pubsub.pull(charge))
+    source = RestSource(Rest(f"127.0.0.1:{pubsub.port}"), project)
+    targets = CloudTargets(source, RestPublisher(source.name))
+    bench = Workbench(Book(tmp_path / "book.sqlite3"), source, targets=targets, by="ada")
+
+    def mirrored() -> bool:
+        pubsub.pull_now(charge)  # Google's emulator forwards when it is asked for messages
+        return bool(bench.mirror().new)
+
+    wait_until(mirrored, "the dead letter", PATIENCE)
+    (letter,) = bench.letters()
+    content = bench.content(letter.id)
+    bench.edit(letter.id, data=b'{"id": "2"}', attributes={**content.attributes, "tenant": "south"})
+    report = bench.run(bench.plan(Filter()).id)
+
+    assert letter.attributes["googclient_schemaencoding"] == "JSON"
+    assert (report.acked, report.problem) == (1, "")
+    (replay,) = pubsub.pull(pubsub.name("subscriptions", "charge-inbox"))
+    attributes = dict(replay.message.attributes)
+    assert attributes.pop("ucam_faas_replay_id")
+    assert attributes == {"tenant": "south", **trace, "ucam_faas_replays": "1"}
+    assert replay.message.data == b'{"id": "2"}'
+    bench.close()
+    pubsub.close()
 
 
 def test_the_source_of_a_stage_has_its_dead_letters_alone(world: World) -> None:

@@ -22,6 +22,7 @@ from ucam_faas.execution.dead_letters import (
     TASK_ATTRIBUTE,
 )
 from ucam_faas.execution.replays import REPLAY_ID_ATTRIBUTE, REPLAYS_ATTRIBUTE
+from ucam_faas.tasks.triggers import is_googles
 
 FORWARDING = "CloudPubSubDeadLetter"
 """The beginning of the attributes that say from where Pub/Sub forwarded a message."""
@@ -182,7 +183,9 @@ def letter_of(message: PubsubMessage, keeper: str, prefix: str = "") -> Letter:
 
 
 def own_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Return the attributes that a dead letter had before it died.
+    """Return the attributes that a dead letter had before it died, and that may be published again.
+
+    Those that name the schema of its topic are Pub/Sub's: publishers may not set them.
 
     >>> own_attributes({"order": "17", "ucam_faas_reason": "crashed"})
     {'order': '17'}
@@ -190,7 +193,7 @@ def own_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     return {
         key: text
         for key, text in attributes.items()
-        if key not in OF_THE_DEATH and not key.startswith(FORWARDING)
+        if not (key in OF_THE_DEATH or key.startswith(FORWARDING) or is_googles(key))
     }
 
 

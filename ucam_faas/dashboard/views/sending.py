@@ -129,27 +129,33 @@ def _original(backends: Backends, task: KnownTask, name: str) -> Original | None
     if kind == "message" and backends.history is not None:
         message = backends.history.message(id)
         if message is not None:
-            text, url = f"message {id}", path_of("messages", id)
-            attributes = {
-                key: value
-                for key, value in message.attributes.items()
-                if not key.startswith("ucam_faas_") and not is_googles(key)
-            }
             return Original(
-                name=name, text=text, url=url, data=message.data, attributes=attributes,
-                key=message.key or "",
+                name=name, text=f"message {id}", url=path_of("messages", id), data=message.data,
+                attributes=_publishable(message.attributes), key=message.key or "",
             )  # fmt: skip
     elif kind == "job" and backends.jobs is not None:
         row = backends.jobs.store.get(Key(backends.jobs.app, task.needs.name, id))
         if row is not None:
             return Original(
                 name=name, text=f"job {id}", url=path_of("jobs", task.needs.name, id),
-                data=backends.jobs.store.payload_of(row), attributes=row.attributes,
-                key=row.ordering_key or "", lane=row.lane,
+                data=backends.jobs.store.payload_of(row),
+                attributes=_publishable(row.attributes), key=row.ordering_key or "", lane=row.lane,
             )  # fmt: skip
     if name:
         raise PageNotFoundError(f"There is no {kind} {id!r} to send again.")
     return None
+
+
+def _publishable(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return the attributes that a sender has set, and may set again.
+
+    A message that became a job has those of Pub/Sub and the package, too.
+    """
+    return {
+        key: value
+        for key, value in attributes.items()
+        if not key.startswith("ucam_faas_") and not is_googles(key)
+    }
 
 
 def _opened(query: Query, task: KnownTask, original: Original | None, is_hidden: bool) -> Draft:
