@@ -46,18 +46,32 @@ class Price(NamedTuple):
 
 READ = "2026-11-28"
 """When the sources were read, in stored copies: they may be older."""
+_QUOTED = "Cloud Run pricing, quoted by public repositories in 2025 and 2026; us-central1"
 PRICES: Mapping[str, Price] = {
     "Pub/Sub data": Price(40.0, "TiB", "Pub/Sub pricing; all regions"),
     "Cloud Tasks operation": Price(0.40, "million", "Cloud Tasks pricing; all regions"),
     "Cloud Run request": Price(0.40, "million", "Cloud Run pricing; request-based billing"),
     "Cloud Run CPU": Price(24.0, "million vCPU-seconds", "Cloud Run pricing; Tier 1 regions"),
     "Cloud Run memory": Price(2.5, "million GiB-seconds", "Cloud Run pricing; Tier 1 regions"),
+    "idle instance CPU": Price(2.5, "million vCPU-seconds", _QUOTED),
+    "idle instance memory": Price(2.5, "million GiB-seconds", _QUOTED),
+    "instance-based CPU": Price(18.0, "million vCPU-seconds", _QUOTED),
+    "instance-based memory": Price(2.0, "million GiB-seconds", _QUOTED),
+    "worker pool CPU": Price(11.244, "million vCPU-seconds", _QUOTED),
+    "worker pool memory": Price(1.235, "million GiB-seconds", _QUOTED),
     "Firestore read": Price(0.06, "100,000", "Cloud Firestore pricing; multi-region, 2020"),
     "Firestore write": Price(0.18, "100,000", "Cloud Firestore pricing; multi-region, 2020"),
     "Firestore delete": Price(0.02, "100,000", "Cloud Firestore pricing; multi-region, 2020"),
     "Cloud SQL CPU": Price(0.0413, "vCPU-hour", "usage.ai, May 2026; us-central1, Enterprise"),
     "Cloud SQL memory": Price(0.007, "GB-hour", "usage.ai, May 2026; us-central1, Enterprise"),
 }
+ALWAYS_ON: Mapping[str, str] = {
+    "`min_instances`, while it has no request": "idle instance",
+    "`min_instances`, while it always has one": "Cloud Run",
+    "`cpu_idle = false` (instance-based billing), and a Cloud Run job": "instance-based",
+    "worker pool": "worker pool",
+}
+"""Kinds of instances that run all the time: the names of their prices, without the resource."""
 _PER = {"TiB": TIB, "million": MILLION, "100,000": 100_000}
 
 
@@ -215,6 +229,20 @@ def month_table(months: Mapping[str, Month] = MONTHS, prices: Mapping[str, Price
         cells += [f"{use['Pub/Sub data'] / 2**30:,.2f}"]
         cells += [f"{month_costs(month, prices, free):,.2f}" for free in ({}, FREE)]
         rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def always_on_table(prices: Mapping[str, Price] = PRICES) -> str:
+    """Return the cost of instances that run all the time as a table in Markdown."""
+    rows = [
+        "| an instance that runs all the time | USD for a million vCPU-seconds | for a million "
+        "GiB-seconds | USD a month: 1 vCPU, 512 MiB |",
+        "|---|---|---|---|",
+    ]
+    for name, billed in ALWAYS_ON.items():
+        cpu, memory = (prices[f"{billed} {resource}"].usd for resource in ("CPU", "memory"))
+        month = HOURS_A_MONTH * 3600 / MILLION * (cpu + 0.5 * memory)
+        rows.append(f"| {name} | {cpu:g} | {memory:g} | {month:.2f} |")
     return "\n".join(rows) + "\n"
 
 

@@ -189,6 +189,7 @@ def _errors(root: type[exceptions.UCAMFAASException]) -> Iterator[type[Any]]:
 PARTS: dict[str, Callable[[], str]] = {
     "outcomes": outcomes,
     "variables": variables,
+    "always on": costs.always_on_table,
     "costs": costs.table,
     "months": costs.month_table,
     "prices": costs.price_table,

@@ -108,6 +108,21 @@ def test_more_jobs_at_a_time_cost_less_and_retries_more(costs: ModuleType) -> No
     assert total(delayed=1.0, queue=False) > total(delayed=1.0)
 
 
+def test_the_advice_on_instances_that_run_all_the_time_follows_from_their_prices(
+    costs: ModuleType,
+) -> None:
+    def second(name: str) -> float:
+        """One vCPU and 512 MiB."""
+        cpu, memory = (costs.PRICES[f"{name} {resource}"].usd for resource in ("CPU", "memory"))
+        return float(cpu + memory / 2)
+
+    busy = second("Cloud Run")
+
+    assert second("instance-based") / busy == pytest.approx(0.75, abs=0.02)  # three quarters
+    assert second("worker pool") / busy == pytest.approx(0.5, abs=0.05)  # half
+    assert second("idle instance") < second("worker pool")
+
+
 @pytest.mark.parametrize(
     ("price", "error"),
     [
