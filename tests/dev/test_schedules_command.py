@@ -17,6 +17,7 @@ from ucam_faas.cli import main
 from ucam_faas.local_state import LocalCloud, write
 
 from .cloud import Dev
+from .conftest import StartDev
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +88,54 @@ def test_each_change_is_the_schedule_as_json(dev: Dev, monkeypatch: pytest.Monke
     assert resumed["paused"] is False
     assert resumed.keys() == paused.keys() > {"last_run"}  # other tests may have run it
     assert json.loads(unknown.stderr)["error"]["code"] == "schedule-unknown"
+
+
+def test_a_run_says_how_its_task_ended(start_dev: StartDev) -> None:
+    dev = start_dev()
+    dev.say("no-clean-up")
+    crashed = dev.run("schedules", "run", "clean_up")
+    crash = dev.run("schedules", "run", "clean_up-2", "--json")
+    dev.unsay("no-clean-up")
+    worked = dev.run("schedules", "run", "clean_up")
+    work = dev.run("schedules", "--json", "run", "clean_up")
+    dev.rest.call("DELETE", "projects/local/topics/clean_up")
+    lost = dev.run("schedules", "run", "clean_up")
+
+    assert crashed.returncode == 1, crashed.stderr
+    assert "clean_up was run: it published message 1 for clean_up.\n" in crashed.stdout
+    assert "Attempt 1 failed (HTTP status 500); the next one is in " in crashed.stdout
+    assert crash.returncode == 1
+    document = json.loads(crash.stdout)
+    assert (document["name"], document["task"], document["handled"]) == (
+        "clean_up-2",
+        "clean_up",
+        False,
+    )
+    assert document["steps"][0]["status"] == 500
+    assert worked.returncode == 0, worked.stderr
+    assert worked.stdout.endswith("Handled by clean_up, attempt 1.\n")
+    assert work.returncode == 0
+    assert json.loads(work.stdout)["handled"] is True
+    assert lost.returncode == 2
+    assert "published no message: is there a topic projects/local/topics/clean_up?" in lost.stderr
+
+
+def test_a_run_elsewhere_says_that_its_end_is_not_known(
+    dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = f"127.0.0.1:{dev.rest.port}"
+    target = {"topicName": "projects/local/topics/store", "attributes": {"a": "b"}}
+    job = {"name": "projects/local/locations/mine/jobs/own", "schedule": "0 3 * * *"}
+    dev.rest.call("POST", "projects/local/locations/mine/jobs", job | {"pubsubTarget": target})
+    monkeypatch.chdir(tmp_path)
+    environ = {"PUBSUB_EMULATOR_HOST": host, "GOOGLE_CLOUD_PROJECT": "local"}
+
+    told = run("--location", "mine", "run", "own", **environ)
+    document = json.loads(run("--location", "mine", "--json", "run", "own", **environ).stdout)
+
+    assert told.exit_code == 0
+    assert told.stdout == f"own was run. {host} doesn't tell how its task ended.\n"
+    assert (document["handled"], document["steps"]) == (None, [])
 
 
 def test_googles_need_a_project_and_a_location(

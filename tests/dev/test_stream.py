@@ -147,12 +147,12 @@ def test_a_dead_letter_is_told_once() -> None:
         (b"a\n\033[2J", "data: a\\n\\x1b[2J"),
         ("ü".encode() * 1_000_000, f"data: {'ü' * 79}…"),
         (b"a" + "ü".encode() * 1_000_000, f"data: a{'ü' * 78}…"),
-        (b"", "attributes: {'kind': 'a'}"),
+        (b"", 'attributes: kind=a, of="b, c\\u001b[2J"'),
     ],
 )
 def test_what_a_failing_message_holds_is_one_line(data: bytes, shown: str) -> None:
     screen = told()
-    failing = message(data=data)._replace(attributes={"kind": "a"})
+    failing = message(data=data)._replace(attributes={"kind": "a", "of": "b, c\033[2J"})
 
     screen.stream.failed(SUBSCRIPTION, failing, 1, status=500, retry_seconds=1.0)
 

@@ -40,11 +40,12 @@ def test_its_commands_show_what_it_shows(tmp_path: Path) -> None:
         assert dev.shown("dead", "message 2 is now message 3 of welcome-dead-letter")
 
         assert "0 9 * * MON" in dev.run("schedules").stdout
-        assert dev.run("schedules", "run", "remind").returncode == 0
+        assert dev.run("schedules", "run", "remind").returncode == 1
         dev.wait_shown("retry", "message 4, attempt 1 failed, again in 10 s")
         fixed = re.sub(r"raise ConnectionError\(.*\)", 'print("Reminded.")', SECOND)
         (tmp_path / "main.py").write_text(fixed)
         dev.wait_shown("done", "remind", "message 4, attempt 2")
+        assert SHOWN[3].splitlines()[-1] in dev.stdout
 
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     (tmp_path / "test_main.py").write_text(TESTS)

@@ -12,6 +12,7 @@ from ucam_faas.dev.history import History
 from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.dev.stream import Stream
 from ucam_faas.emulator.core.storage import Message
+from ucam_faas.tasks.needs import ScheduleNeeds, TaskNeeds
 
 from .cloud import Dev
 from .conftest import StartDev
@@ -100,6 +101,23 @@ def test_a_task_whose_start_up_failed_is_told_until_it_is_served() -> None:
     assert page(history, "task=other&message=1")["down"] is None
     history.serves({})
     assert page(history, "task=store&message=1")["down"] is None
+
+
+def test_the_last_run_of_a_schedule_has_its_task_and_message() -> None:
+    history = History()
+    job, message = "projects/local/locations/local/jobs/tidy", Message(5, 0.0, "", {}, b"")
+    schedule = ScheduleNeeds(
+        expression="0 3 * * *", time_zone="Etc/UTC", data="", attributes={}, paused=False
+    )
+    plan = TaskNeeds(name="tidy", path="/", takes="T", topic="tidy", schedules=(schedule,))
+    history.serves({}, [plan])
+
+    assert page(history, "schedule=tidy")["run"] == {"task": "tidy", "message": None}
+    history.scheduled(job, message)
+    assert page(history, "schedule=tidy")["run"] == {"task": "tidy", "message": "5"}
+    history.scheduled(job, None)  # one that can't publish
+    assert page(history, "schedule=tidy")["run"] == {"task": "tidy", "message": None}
+    assert "run" not in page(history, "schedule=other")
 
 
 def test_the_oldest_messages_are_forgotten_but_none_that_has_not_ended() -> None:

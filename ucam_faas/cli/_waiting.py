@@ -1,4 +1,4 @@
-"""`ucam-faas publish --wait`: follow a message until its task has handled it.
+"""`publish --wait` and `schedules run`: follow a message until its task has handled it.
 
 `ucam-faas dev` knows the HTTP answers to its deliveries, and the dead letters. What the function
 returned or raised is in its log.
@@ -28,8 +28,8 @@ _ENDS = ("acknowledged", "dead_lettered")
 _SOONER = ", or when you press Enter in dev"
 
 
-def check(destination: Destination) -> None:
-    """Refuse to wait where the Pub/Sub does not tell how a message went.
+def check(destination: Destination) -> str:
+    """Return the `host:port` that tells how a message went.
 
     Raises:
         ConfigurationError: it does not.
@@ -39,28 +39,47 @@ def check(destination: Destination) -> None:
             f"--wait follows messages of `ucam-faas dev` with its own Pub/Sub; {destination.name} "
             "doesn't tell how a message went. Leave --wait out."
         )
+    return destination.history
+
+
+def delivery_of(host: str, schedule: str) -> tuple[str, str | None] | None:
+    """Return the task of a schedule, and the message of its last run; None: they aren't known.
+
+    Args:
+        host: `host:port` of a `ucam-faas dev`, or of another scheduler.
+        schedule: its name.
+    """
+    run = (_history(host, schedule=schedule) or {}).get("run")
+    return (run["task"], run["message"]) if run else None
 
 
 def wait(
-    destination: Destination, task: str, message_id: str, *, quiet: bool
+    host: str, task: str, message_id: str, *, quiet: bool, attempts: float = math.inf
 ) -> list[dict[str, Any]]:
     """Print each attempt as it ends, unless quiet; return their events, as the history has them.
+
+    Args:
+        host: `host:port` of the `ucam-faas dev`.
+        task: that gets the message.
+        message_id: of the message.
+        quiet: print nothing.
+        attempts: to wait for at most.
 
     Raises:
         UCAMFAASException: `ucam-faas dev` has ended before.
     """
-    steps = []
-    for step in _steps(destination, task, message_id):
+    steps: list[dict[str, Any]] = []
+    for step in _steps(host, task, message_id):
         steps.append(step)
         if not quiet:
             _tell(step, task)
-        if step["event"] in _ENDS:
+        if step["event"] in _ENDS or len(steps) >= attempts:
             break
     return steps
 
 
 def is_handled(steps: list[dict[str, Any]]) -> bool:
-    """Return True if a message's task has handled it, and False if it is a dead letter."""
+    """Return True if a message's task has handled it, and False if it failed."""
     return bool(steps[-1]["event"] == "acknowledged")
 
 
@@ -79,11 +98,11 @@ def _tell(step: dict[str, Any], task: str) -> None:
             say(f"Given up by {task}: it is a dead letter now, {letter}.", "red")
 
 
-def _steps(destination: Destination, task: str, message_id: str) -> Iterator[dict[str, Any]]:
+def _steps(host: str, task: str, message_id: str) -> Iterator[dict[str, Any]]:
     """Yield a message's events; while there are none, say why."""
     known, note_at, told = 0, time.monotonic() + PATIENCE_SECONDS, None
     while True:
-        news = _history(destination.history or "", task=task, message=message_id, after=known)
+        news = _history(host, task=task, message=message_id, after=known)
         if news is None:
             raise UCAMFAASException(
                 "`ucam-faas dev` has ended before the message was handled. Started again, it "

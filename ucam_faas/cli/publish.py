@@ -109,12 +109,11 @@ def command(
         return
     destination = find()
     topic = destination.full_name(topic)
-    if wait:
-        _waiting.check(destination)
+    history = _waiting.check(destination) if wait else ""
     message_id = destination.publish(topic, payload, attributes, ordering_key)
     report.published(message_id, topic, destination.name)
     if wait and loaded is not None:
-        steps = _waiting.wait(destination, loaded.name, message_id, quiet=json_only)
+        steps = _waiting.wait(history, loaded.name, message_id, quiet=json_only)
         report.handled(steps)
         sys.exit(0 if _waiting.is_handled(steps) else 1)
     report.end()

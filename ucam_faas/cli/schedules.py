@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,10 @@ import click
 
 from ucam_faas.actions import schedules
 from ucam_faas.actions.schedules import LOCAL, Schedule, Schedules
-from ucam_faas.cli import _local_cloud
+from ucam_faas.cli import _local_cloud, _waiting
 from ucam_faas.cli._group import SuggestingGroup
-from ucam_faas.cli._output import json_option, print_json
+from ucam_faas.cli._messages import say
+from ucam_faas.cli._output import json_option, print_json, remember
 from ucam_faas.cli._table import print_table
 from ucam_faas.config import Settings
 
@@ -42,12 +44,39 @@ def command(ctx: click.Context, /, *, json_only: bool, **where: Any) -> None:
 @click.pass_obj
 @json_option
 def run(where: dict[str, Any], name: str, *, json_only: bool) -> None:
-    """Run the schedule NAME now."""
-    schedule = _find(**where).run(name)
-    if json_only:
-        print_json(schedule.as_json())
+    """Run the schedule NAME now.
+
+    With `ucam-faas dev`, wait until its task has ended. The exit code is 1 if it failed.
+    """
+    place = _find(**where)
+    schedule = place.run(name)
+    delivery = None if where["google"] else _waiting.delivery_of(place.name, name)
+    if delivery is None:
+        how: dict[str, Any] = {"task": None, "message_id": None, "handled": None, "steps": []}
+        if not json_only:
+            say(f"{name} was run. {place.name} doesn't tell how its task ended.")
     else:
-        click.echo(f"{name} was run.")
+        how = _follow(place.name, schedule, *delivery, quiet=json_only)
+    if json_only:
+        print_json(schedule.as_json() | how)
+    sys.exit(how["handled"] is False)
+
+
+def _follow(
+    host: str, schedule: Schedule, task: str, message_id: str | None, *, quiet: bool
+) -> dict[str, Any]:
+    """Wait for the first attempt of a run, and return fields that say how it ended."""
+    if message_id is None:
+        raise schedules.ScheduleRequestError(
+            f"{schedule.name} was run, and published no message: is there a topic "
+            f"{schedule.target}?"
+        )
+    done = {"task": task, "message_id": message_id}
+    remember(**done)
+    if not quiet:
+        say(f"{schedule.name} was run: it published message {message_id} for {task}.")
+    steps = _waiting.wait(host, task, message_id, quiet=quiet, attempts=1)
+    return {**done, "handled": _waiting.is_handled(steps), "steps": steps}
 
 
 @command.command()

@@ -127,8 +127,13 @@ class SessionObserver(Observer):
     def scheduled(self, job: str, *, forced: bool) -> None:
         """Show a run of a schedule."""
         self._stream.scheduled(job, forced=forced)
+        self._history.scheduled(job, None)
         if self._recorded is not None:
             self._recorded.scheduled(job, forced=forced)
+
+    def schedule_published(self, job: str, message: Message) -> None:
+        """Remember the message of a run."""
+        self._history.scheduled(job, message)
 
     def task_failed(
         self, task: str, attempt: int, *, reason: str, retry_seconds: float | None

@@ -294,7 +294,8 @@ class Session:
             suffix=SUFFIX if self._options.external is not None else "",
             logged=self._settings.log_level in ("DEBUG", "INFO"),
         )
-        self._history.serves(generation.down)
+        own = generation.plans if self._external is None else []
+        self._history.serves(generation.down, own)
         local_state.write_tasks(Path.cwd(), generation.tasks)
         for name, why in generation.down.items():
             self._stream.line("error", name, f"{why}\nIts messages wait; other tasks are served.")

@@ -6,6 +6,8 @@ why, isn't repeated if the tasks' log says so.
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -229,7 +231,8 @@ class Stream:
         self._quoted.add(message.number)
         content = f"data: {_text(message.data)}"
         if message.attributes and not message.data:
-            content = f"attributes: {dict(message.attributes)}"
+            pairs = [f"{key}={_quoted(value)}" for key, value in message.attributes.items()]
+            content = f"attributes: {', '.join(pairs)}"
         text = cut(printable(content), self.columns - INDENT)
         self._show(" " * INDENT + self._paint(text, DIM))
 
@@ -264,6 +267,11 @@ def _text(data: bytes) -> str:
     except UnicodeDecodeError as error:
         whole = error.start > len(start) - 4 and len(data) > len(start)  # cut in a character
         return start[: error.start].decode() if whole else repr(start)
+
+
+def _quoted(value: str) -> str:
+    """Return an attribute's value, in quotes if it would look like more than one."""
+    return value if re.fullmatch(r"[^\s,\"]+", value) else json.dumps(value, ensure_ascii=False)
 
 
 def _delivery(subscription: str, message: Message, attempt: int) -> dict[str, Any]:

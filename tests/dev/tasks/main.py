@@ -63,6 +63,8 @@ def on_order(data: bytes) -> None:
     ]
 )
 def clean_up(body: bytes) -> None:
+    if said("no-clean-up"):
+        raise ValueError("never")
     record("clean_up", data=body.decode())
 
 

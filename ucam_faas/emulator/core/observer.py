@@ -57,6 +57,9 @@ class Observer:
     def scheduled(self, job: str, *, forced: bool) -> None:
         """Note that a job runs; `forced` by a user, not by its schedule."""
 
+    def schedule_published(self, job: str, message: Message) -> None:
+        """Note the message of the run that was noted before."""
+
     def task_failed(
         self, task: str, attempt: int, *, reason: str, retry_seconds: float | None
     ) -> None:

@@ -89,7 +89,7 @@ class Schedules:
             return
         try:
             drafts = self._admit(target.topic, [Draft("", target.attributes, target.data)])
-            engine.publish(target.topic, drafts, self._hub.now())
+            (message,) = engine.publish(target.topic, drafts, self._hub.now())
         except RpcError as error:
             self.scheduler.finished(firing, False, now, error.message, INVALID_ARGUMENT)
             return
@@ -98,6 +98,7 @@ class Schedules:
             text = f"The message could not be published: {error}"
             self.scheduler.finished(firing, False, now, text, INTERNAL)
             return
+        engine.observer.schedule_published(firing.job.name, message)
         self.scheduler.finished(firing, True, now)
         self._hub.changed()
 
