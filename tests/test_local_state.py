@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-import subprocess
-import sys
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ucam_faas.local_state import (
     held,
     is_held,
     make_home,
+    make_private,
     nearest,
     read,
     write,
@@ -60,31 +61,36 @@ def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(tmp_path: Path) ->
 def test_the_nearest_one_is_found_from_a_folder_below(tmp_path: Path) -> None:
     below = tmp_path / "scripts" / "daily"
     below.mkdir(parents=True)
-    write(tmp_path, CLOUD)
+    with held(tmp_path):
+        write(tmp_path, CLOUD)
 
-    assert nearest(below) == nearest(tmp_path) == (tmp_path, CLOUD)
+        assert nearest(below) == nearest(tmp_path) == (tmp_path, CLOUD)
 
 
 def test_the_search_ends_at_the_root_of_a_repository(tmp_path: Path) -> None:
     below = tmp_path / "another"
     (below / ".git").mkdir(parents=True)
-    write(tmp_path, CLOUD)
+    with held(tmp_path):
+        write(tmp_path, CLOUD)
 
-    assert nearest(below) is None
+        assert nearest(below) is None
 
 
-def test_one_that_was_killed_is_not_found(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    write(tmp_path, replace(CLOUD, process=str(process.pid)))
-    process.wait()
+def test_one_that_was_killed_is_not_found_though_another_process_has_its_id(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, replace(CLOUD, process=str(os.getpid())))
 
     assert nearest(tmp_path) is None
 
 
-def test_one_of_another_user_is_found(tmp_path: Path) -> None:
-    write(tmp_path, replace(CLOUD, process="1"))
+@pytest.mark.parametrize("process", ["1", "", str(2**30)])
+def test_one_whose_process_is_not_to_be_seen_is_found(tmp_path: Path, process: str) -> None:
+    """It is another user's, or in a container."""
+    with held(tmp_path):
+        write(tmp_path, replace(CLOUD, process=process))
 
-    assert nearest(tmp_path) is not None
+        assert nearest(tmp_path) is not None
 
 
 def test_a_newer_version_may_have_written_more(tmp_path: Path) -> None:
@@ -122,6 +128,16 @@ def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
         assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o600}
 
 
+def test_files_that_were_made_for_all_to_read_become_their_owners_alone(tmp_path: Path) -> None:
+    paths = [tmp_path / f"jobs.db{end}" for end in ("", "-wal", "-shm")]
+    for path in paths:
+        path.touch(mode=0o644)
+
+    make_private(tmp_path / "jobs.db")
+
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
+
+
 def test_a_folder_of_an_earlier_version_becomes_its_owners_alone(tmp_path: Path) -> None:
     (tmp_path / ".ucam-faas").mkdir(mode=0o755)
 
@@ -157,6 +173,20 @@ def test_it_is_held_while_it_runs_however_many_look(tmp_path: Path) -> None:
     with (tmp_path / FOLDER / LOCK).open() as look:
         fcntl.flock(look, fcntl.LOCK_SH)
         assert not is_held(tmp_path)
+
+
+def test_a_look_keeps_no_local_cloud_from_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look is over at once; here, when the start has failed for the first time."""
+    make_home(tmp_path)
+    (tmp_path / FOLDER / LOCK).touch()
+    look = (tmp_path / FOLDER / LOCK).open()
+    fcntl.flock(look, fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda seconds: look.close())
+
+    with held(tmp_path):
+        assert is_held(tmp_path)
 
 
 def test_what_a_killed_one_has_left_is_forgotten(tmp_path: Path) -> None:

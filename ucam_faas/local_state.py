@@ -10,8 +10,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ FILE = "dev.json"
 TASKS = "tasks.json"
 LOCK = "dev.lock"
 JOBS = "jobs.db"
+LOOKS, LOOK_SECONDS = 10, 0.02
+"""How often a lock is tried that may be another process's look, and the time between."""
 DEFAULT_PUBSUB_PORT = 8085
 DASHBOARD_PORTS = range(8088, 8098)
 """Tried in turn, so that the address stays the same from one start to the next."""
@@ -44,7 +47,7 @@ class LocalCloud:
         scheduler: `host:port` of its schedules.
         sources: files, folders and modules of its tasks.
         url: where its tasks are served.
-        process: id of the process.
+        process: id of the process, for people.
         jobs: the store of its jobs, as UCAM_FAAS_JOB_STORE has it.
         firestore: `host:port` of the emulator that such a store is in; none: Google's Firestore.
         app: the name of the application whose jobs they are.
@@ -88,9 +91,12 @@ def read(folder: Path) -> LocalCloud | None:
 
 
 def running(folder: Path) -> LocalCloud | None:
-    """Return the local cloud that runs in a directory of tasks; None: there is none."""
+    """Return the local cloud that runs in a directory of tasks; None: there is none.
+
+    One that was killed has left its file, and another process may have its id by now.
+    """
     cloud = read(folder)
-    return cloud if cloud is not None and _runs(cloud) else None
+    return cloud if cloud is not None and is_held(folder) else None
 
 
 def nearest(start: Path) -> tuple[Path, LocalCloud] | None:
@@ -104,17 +110,6 @@ def nearest(start: Path) -> tuple[Path, LocalCloud] | None:
         if cloud is not None:
             return folder, cloud
     return None
-
-
-def _runs(cloud: LocalCloud) -> bool:
-    """Return False for a process that was killed, and left its file."""
-    try:
-        os.kill(int(cloud.process), 0)
-    except ProcessLookupError:
-        return False
-    except (ValueError, OSError):  # no number; another user's
-        return True
-    return True
 
 
 def write(folder: Path, cloud: LocalCloud) -> None:
@@ -141,6 +136,19 @@ def read_tasks(folder: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError):
         return []
     return tasks if isinstance(tasks, list) else []
+
+
+def make_private(path: Path) -> None:
+    """Make a file that its owner alone can read; or let one that is there be so, with those that
+    SQLite left beside it. New ones follow it.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    path.touch(mode=0o600)
+    for end in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(f"{path.name}{end}").chmod(0o600)
 
 
 def _replace(path: Path, document: object) -> None:
@@ -188,7 +196,7 @@ def held(folder: Path) -> Iterator[None]:
     descriptor = os.open(make_home(folder) / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except OSError as error:
             raise ConfigurationError(
                 f"Another `ucam-faas dev` runs in this directory{_place(read(folder))}. Stop it, "
@@ -201,6 +209,15 @@ def held(folder: Path) -> Iterator[None]:
             forget(folder)
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock; one that `is_held` has is free in a moment."""
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(LOOK_SECONDS)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_held(folder: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import time
@@ -41,9 +40,10 @@ def test_the_history_of_an_earlier_session_is_not_shown_as_this_ones(
         history=str(history) if keeps else "",
     )
 
-    local_state.write(tmp_path, cloud)
+    with local_state.held(tmp_path):
+        local_state.write(tmp_path, cloud)
 
-    assert (LocalBackends(tmp_path)().history is not None) == keeps
+        assert (LocalBackends(tmp_path)().history is not None) == keeps
 
 
 def test_without_a_dev_its_history_is_shown_and_how_to_act_is_said(tmp_path: Path) -> None:
@@ -98,10 +98,9 @@ def test_without_a_dev_nothing_can_be_done_with_letters(left: Path) -> None:
 
 
 def test_a_dev_that_was_killed_is_not_asked(left: Path) -> None:
-    child = subprocess.Popen(["true"])
-    child.wait()
+    """Another process has its id by now."""
     cloud = LocalCloud(
-        pubsub="127.0.0.1:1", scheduler="127.0.0.1:1", project="local", process=str(child.pid)
+        pubsub="127.0.0.1:1", scheduler="127.0.0.1:1", project="local", process=str(os.getpid())
     )
     local_state.write(left, cloud)
 
@@ -121,9 +120,9 @@ def test_no_page_waits_for_a_parser_that_is_under_way(tmp_path: Path) -> None:
     cloud = LocalCloud(
         pubsub=address, scheduler=address, project="local", jobs="memory", sources=("main.py",)
     )
-    local_state.write(tmp_path, cloud)
     backends = LocalBackends(tmp_path)
-    with ThreadPoolExecutor() as threads:
+    with local_state.held(tmp_path), ThreadPoolExecutor() as threads:
+        local_state.write(tmp_path, cloud)
         asked = threads.submit(backends().parser.check, "store", b"{}")
         began.read_bytes()
         local_state.write_tasks(tmp_path, [])

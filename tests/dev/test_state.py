@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
 from tests.integration.processes import UCAM_FAAS, Process, wait_until
+from ucam_faas.local_state import FOLDER, JOBS
 
 from .cloud import Rest, environ_of
 from .conftest import StartDev
@@ -45,6 +47,28 @@ def test_messages_dead_letters_and_schedules_are_as_they_were(
     assert again.rest.job("clean_up-2")["state"] == "ENABLED"
     (nightly,) = [line for line in again.stdout.splitlines() if "Europe/London" in line]
     assert nightly.endswith("paused")
+
+
+def test_the_files_are_their_owners_alone_with_a_loose_umask_and_those_of_jobs_become_so(
+    start_dev: StartDev, tmp_path: Path
+) -> None:
+    """An earlier version made the file of jobs for all to read. Messages may be personal data."""
+    home = tmp_path / FOLDER
+    home.mkdir()
+    (home / JOBS).touch(mode=0o644)
+    before = os.umask(0)
+    try:
+        dev = start_dev(folder=tmp_path)
+    finally:
+        os.umask(before)
+    assert dev.run("send", "store", '{"number": 1}').returncode == 0
+    assert dev.run("dlq").returncode == 0
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in home.iterdir()}
+
+    assert {JOBS, f"{JOBS}-wal", f"{JOBS}-shm", "history.sqlite3"} <= modes.keys()
+    assert set(modes.values()) == {0o600}, modes
+    assert home.stat().st_mode & 0o777 == 0o700
 
 
 def test_reset_starts_empty(start_dev: StartDev, tmp_path: Path) -> None:

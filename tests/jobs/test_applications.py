@@ -85,9 +85,10 @@ def test_a_script_beside_dev_sends_to_the_application_of_dev(
     monkeypatch.setattr(runtime, "of_environment", lambda: here)
     monkeypatch.chdir(tmp_path)
     cloud = local_state.LocalCloud(pubsub="", project="p", jobs="memory", app="shop")
-    local_state.write(tmp_path, cloud)
+    with local_state.held(tmp_path):
+        local_state.write(tmp_path, cloud)
 
-    assert sender().settings.app == app
+        assert sender().settings.app == app
 
 
 STORE = "sqlite:jobs.db"
@@ -109,9 +110,10 @@ def test_a_script_with_the_store_of_dev_sends_through_dev_unless_it_has_a_projec
     monkeypatch.setattr(runtime, "of_environment", lambda: here)
     monkeypatch.chdir(tmp_path)
     cloud = local_state.LocalCloud(pubsub="127.0.0.1:1", project="local", jobs=of_dev)
-    local_state.write(tmp_path, cloud)
+    with local_state.held(tmp_path):
+        local_state.write(tmp_path, cloud)
 
-    assert sender().settings.pubsub_emulator == pubsub
+        assert sender().settings.pubsub_emulator == pubsub
 
 
 def test_a_store_without_a_pubsub_is_an_error_that_says_what_to_set(

@@ -259,9 +259,10 @@ def test_a_sender_beside_dev_has_no_queue(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(runtime, "of_environment", lambda: here)
     monkeypatch.chdir(tmp_path)
     cloud = local_state.LocalCloud(pubsub="127.0.0.1:1", project="p", jobs="memory")
-    local_state.write(tmp_path, cloud)
+    with local_state.held(tmp_path):
+        local_state.write(tmp_path, cloud)
 
-    assert sender().delays() is None
+        assert sender().delays() is None
 
 
 def test_the_tasks_of_dev_have_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,14 @@ where it isn't kept.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.dev.options import DevOptions
 from ucam_faas.exceptions import ConfigurationError
 from ucam_faas.jobs.stores.sqlite import SqliteStore
-from ucam_faas.local_state import FOLDER, JOBS
+from ucam_faas.local_state import FOLDER, JOBS, make_private
 
 
 @contextmanager
@@ -37,10 +37,18 @@ def job_file(options: DevOptions) -> Iterator[None]:
 
 
 def _open(store: str) -> None:
-    """Migrate a file that exists, so that an unusable one is refused at the start."""
-    path = store.removeprefix("sqlite:")
-    if path != store and Path(path).exists():
-        with closing(SqliteStore(path, SystemClock())) as file:
+    """Migrate a file that exists, so that an unusable one is refused at the start.
+
+    One in `.ucam-faas/` holds payloads: it is its owner's alone.
+    """
+    path = Path(store.removeprefix("sqlite:"))
+    if not store.startswith("sqlite:"):
+        return
+    if path.parent == Path.cwd() / FOLDER:
+        with suppress(OSError):  # SQLite says it better
+            make_private(path)
+    if path.exists():
+        with closing(SqliteStore(str(path), SystemClock())) as file:
             file.migrate()
 
 

@@ -35,7 +35,7 @@ def examine(
         folder=folder,
         environ=environ,
         settings=settings,
-        cloud=local_state.running(folder) if local_state.is_held(folder) else None,
+        cloud=local_state.running(folder),
         source=source,
         google=google,
         has_local=not packages.missing("local"),

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.local_state import make_private
 
 FILE = "history.sqlite3"
 VERSION = 2
@@ -28,7 +29,9 @@ SPANS = (60, 600, 3600)
 def only_writer(path: Path) -> Iterator[None]:
     """Wait until no other process writes a history, and keep others from it meanwhile."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("w") as file:
+    lock = path.with_name(f"{path.name}.lock")
+    make_private(lock)
+    with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -40,8 +43,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         ConfigurationError: it can't be used.
     """
     try:
-        path.touch(mode=0o600)  # SQLite's other files follow it
-        path.chmod(0o600)
+        make_private(path)
         database = sqlite3.connect(path, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
         raise ConfigurationError(f"{path} cannot be used ({error}).") from error

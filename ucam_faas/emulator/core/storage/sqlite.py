@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ucam_faas.emulator.core.storage import Message, Progress
 from ucam_faas.exceptions import ConfigurationError
+from ucam_faas.local_state import make_private
 
 VERSION = 1
 # In one transaction: a file with half of it would be refused.
@@ -55,7 +56,8 @@ class SqliteStorage:
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _make_private(path)
+            with suppress(OSError):  # SQLite says it better
+                make_private(path)
             self._db = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=0
             )
@@ -211,13 +213,6 @@ class SqliteStorage:
         """Commit, and release the storage."""
         self.commit()
         self._db.close()
-
-
-def _make_private(path: Path) -> None:
-    """Make a database file that its owner alone can read: SQLite's other files follow it."""
-    with suppress(OSError):  # SQLite says it better
-        path.touch(mode=0o600)
-        path.chmod(0o600)
 
 
 def _cure(error: sqlite3.OperationalError) -> str:
