@@ -123,7 +123,7 @@ HEAVY = {
         in_functions="serving.token_auth serving.signing_keys net.google_rest worker.connection"
     ),
     "google.oauth2": owner(in_functions="serving.token_auth net.google_rest"),
-    "requests": owner(in_functions="serving.token_auth net.google_rest"),
+    "requests": owner("telemetry.connection", in_functions="serving.token_auth net.google_rest"),
     "cloudevents": owner(
         in_functions="testing.of_1_0 events.deliveries testing.events",
         for_types="events.context task_types events.deliveries function testing.events",

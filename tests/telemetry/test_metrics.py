@@ -161,9 +161,9 @@ class Reader:
     def __init__(self) -> None:
         self.exports = 0
 
-    def export(self) -> bool:
+    def export(self) -> str:
         self.exports += 1
-        return True
+        return ""
 
 
 def test_metrics_are_exported_at_their_interval_and_at_the_end() -> None:

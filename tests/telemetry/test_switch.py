@@ -71,6 +71,33 @@ def test_values_with_which_all_would_be_lost_are_refused(
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("signal", ["", "TRACES_", "METRICS_"])
+@pytest.mark.parametrize(
+    "value", ["Bearer hidden", "authorization: Bearer hidden", "a=1,hidden", "a=hidden;b"]
+)
+def test_headers_that_cannot_be_read_are_refused_and_not_shown(
+    signal: str,
+    value: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """OpenTelemetry would log them, and export without them."""
+    variable = f"OTEL_EXPORTER_OTLP_{signal}HEADERS"
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ConfigurationError, match=f"{variable} can't be read") as caught:
+        is_on(otel_endpoint=ENDPOINT)
+
+    assert "hidden" not in str(caught.value) + caplog.text
+
+
+@pytest.mark.parametrize("value", ["", " ", "a=1", "a = 1 ,, b=Bearer%20x", "a=Bearer x,", "a="])
+def test_headers_that_can_be_read_are_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", value)
+
+    assert is_on(otel_endpoint=ENDPOINT)
+
+
 def test_a_value_that_the_sdk_refuses_is_an_error_of_the_configuration(tmp_path: Path) -> None:
     """It reads the limits of spans when it is imported."""
     variables = {

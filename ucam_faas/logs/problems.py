@@ -10,9 +10,15 @@ from typing import Any
 logger = logging.getLogger("ucam_faas")
 
 
-def log_problem(message: str, *, error: BaseException | None = None, **fields: Any) -> None:
+def log_problem(
+    message: str,
+    *,
+    error: BaseException | None = None,
+    level: int = logging.ERROR,
+    **fields: Any,
+) -> None:
     """Log an error that happened around an execution and changed nothing of its outcome."""
-    safely(lambda: logger.error(message, exc_info=error, extra={"fields": fields}))
+    safely(lambda: logger.log(level, message, exc_info=error, extra={"fields": fields}))
 
 
 def log_loop_problem(loop: object, context: dict[str, Any]) -> None:

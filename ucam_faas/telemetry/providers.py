@@ -15,12 +15,13 @@ from typing import Any
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, MetricsData
+from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from ucam_faas.config import Settings
+from ucam_faas.telemetry.connection import Connection
 from ucam_faas.telemetry.of_user import is_set
 from ucam_faas.telemetry.span_queue import SpanQueue
 
@@ -56,29 +57,31 @@ class Reader(MetricReader):
     """Exports metrics when it is told to, without a thread of its own.
 
     Args:
-        exporter: exports them, in the thread that calls `export`.
+        connection: exports them, in the thread that calls `export`.
     """
 
-    def __init__(self, exporter: MetricExporter) -> None:
+    def __init__(self, connection: Connection) -> None:
         # The variables about temporality and histograms are read by the exporter.
         super().__init__(
-            preferred_temporality=exporter._preferred_temporality,
-            preferred_aggregation=exporter._preferred_aggregation,
+            preferred_temporality=connection.exporter._preferred_temporality,
+            preferred_aggregation=connection.exporter._preferred_aggregation,
         )
-        self._exporter = exporter
-        self._succeeded = True
+        self.connection = connection
+        self._failure = ""
+        self.is_busy = False
 
-    def export(self) -> bool:
-        """Collect and export, and return False if that failed."""
-        self._succeeded = True
+    def export(self) -> str:
+        """Collect and export, and return why that failed; empty: it succeeded."""
+        self._failure = ""
         self.collect()
-        return self._succeeded
+        return self._failure
 
     def _receive_metrics(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> None:
-        result = self._exporter.export(metrics_data, timeout_millis=timeout_millis)
-        self._succeeded = result.name == "SUCCESS"
+        self.is_busy = True
+        self._failure = self.connection.export(metrics_data)
+        self.is_busy = False
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Do nothing: the end of the process exports."""
@@ -108,7 +111,7 @@ def tracer_provider(
     settings: Settings,
     filled: Callable[[bool], object],
     flush: Callable[[float], bool],
-    lost: Callable[[int, str], object],
+    lost: Callable[[int, str, str], object],
 ) -> tuple[OwnTracerProvider, SpanQueue]:
     """Return the package's own provider of spans, and its queue; it is the global one now.
 
@@ -117,7 +120,9 @@ def tracer_provider(
     """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    queue = SpanQueue(OTLPSpanExporter, settings.otel_max_queue, filled, flush, lost)
+    queue = SpanQueue(
+        lambda: Connection(OTLPSpanExporter), settings.otel_max_queue, filled, flush, lost
+    )
     _keep_silent()
     provider = OwnTracerProvider(
         resource=resource(settings), id_generator=_Ids(), shutdown_on_exit=False
@@ -132,7 +137,7 @@ def meter_provider(settings: Settings) -> tuple[OwnMeterProvider, Reader]:
     """Return the package's own provider of metrics, and its reader; it is the global one now."""
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
-    reader = Reader(OTLPMetricExporter())
+    reader = Reader(Connection(OTLPMetricExporter))
     _keep_silent()
     provider = OwnMeterProvider([reader], resource=resource(settings), shutdown_on_exit=False)
     if not is_set("metrics"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from ucam_faas.telemetry.telemetry import Telemetry
 
 _PROTOCOL, _EXPORTERS = "http/protobuf", ("otlp", "none")
+_HEADERS = tuple(f"OTEL_EXPORTER_OTLP_{signal}HEADERS" for signal in ("", "TRACES_", "METRICS_"))
+"""Not in the settings, which are shown and sent to other processes: their values may be secrets."""
 _OPEN: dict[tuple[str | None, ...], Telemetry] = {}
 """By the receivers: a worker, and a script beside a local cloud, change other settings."""
 
@@ -81,3 +85,24 @@ def _check(settings: Settings) -> None:
         extra="otel",
         purpose="send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT",
     )
+    for variable in _HEADERS:
+        if not _are_headers(os.environ.get(variable, "")):
+            raise ConfigurationError(
+                f"{variable} can't be read as headers; expected NAME=VALUE, comma-separated, with "
+                "%2C for a comma in a value. The value isn't shown, because it may be a secret."
+            )
+
+
+def _are_headers(text: str) -> bool:
+    """Return True if OpenTelemetry can read headers; it logs those that it can't read."""
+    pieces = [piece for piece in text.split(",") if piece.strip()]
+    if not pieces:
+        return True
+    from opentelemetry.util.re import parse_env_headers
+
+    logger = logging.getLogger(parse_env_headers.__module__)
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        return all(parse_env_headers(piece, liberal=True) for piece in pieces)
+    finally:
+        logger.disabled = was_disabled

@@ -7,6 +7,7 @@ thread of its own.
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,11 +38,13 @@ from ucam_faas.telemetry.metrics import Metrics
 from ucam_faas.telemetry.of_user import provider_of_user
 from ucam_faas.telemetry.providers import Reader
 from ucam_faas.telemetry.sender import Sender
-from ucam_faas.telemetry.span_queue import SpanQueue
+from ucam_faas.telemetry.span_queue import RECEIVER_FAILED, SpanQueue
 
 SCOPE = "ucam_faas"
 LAST_SECONDS = 2.0
 """The longest wait for the last export, at the end of a process."""
+LOST = "ucam_faas_telemetry_lost"
+UNANSWERED = "the receiver didn't answer before the end"
 
 
 @dataclass(slots=True)
@@ -104,6 +107,7 @@ class Telemetry:
         self._lock = threading.RLock()  # a finalizer may end a span, which may be lost
         self._is_cold = True
         self._lost = 0
+        self._said: set[tuple[str, str]] = set()
         self._is_measured = False
         self._is_closed = False
         self._metrics_due = self._clock.monotonic() + self._interval_seconds
@@ -341,20 +345,31 @@ class Telemetry:
         if tools is None or self._is_closed:
             return
         self._is_closed = True
-        if not self._sender.flush(seconds, last=True) and tools.queue:
-            self._lose(len(tools.queue), "the receiver didn't answer before the end")
+        if not self._sender.flush(seconds, last=True):
+            if tools.queue:
+                self._lose(len(tools.queue), UNANSWERED, tools.queue.failure)
+            if tools.reader is not None and tools.reader.is_busy:
+                self._say("metrics", UNANSWERED, tools.reader.connection.failure)
         if self._lost:
-            log_problem("ucam_faas_telemetry_lost", spans=self._lost)
+            log_problem(LOST, level=logging.WARNING, spans=self._lost)
 
     def _filled(self, is_many: bool) -> None:
         self._sender.wake(0.0 if is_many else self.settings.otel_delay / 1000)
 
-    def _lose(self, count: int, reason: str) -> None:
-        """Count lost spans, and say it once."""
+    def _lose(self, spans: int, reason: str, cause: str = "") -> None:
+        """Count lost spans, and say it."""
         with self._lock:
-            is_first, self._lost = not self._lost, self._lost + count
-        if is_first:
-            log_problem("ucam_faas_telemetry_lost", reason=reason)
+            self._lost += spans
+        self._say("traces", reason, cause)
+
+    def _say(self, signal: str, reason: str, cause: str = "") -> None:
+        """Log a loss, once for each reason in a process."""
+        with self._lock:
+            if (signal, reason) in self._said:
+                return
+            self._said.add((signal, reason))
+        why: dict[str, Any] = {"cause": cause} if cause else {}
+        log_problem(LOST, level=logging.WARNING, signal=signal, reason=reason, **why)
 
     def _export(self, is_last: bool) -> bool:
         """Export all there is; in the thread of the sender."""
@@ -368,7 +383,9 @@ class Telemetry:
         if tools.reader is not None and self._is_measured and is_due:
             self._is_measured = False
             self._metrics_due = self._clock.monotonic() + self._interval_seconds
-            succeeded &= tools.reader.export()
+            if failure := tools.reader.export():
+                self._say("metrics", RECEIVER_FAILED, failure)
+                succeeded = False
         for provider in tools.others:
             succeeded &= provider.force_flush() is not False
         return succeeded
