@@ -78,7 +78,8 @@ def test_on_a_phone_no_column_of_a_table_is_hidden(
     names = [f"[data-label={name}]" for name in ("Died", "Task", "Reason", "State")]
     for place in ("th", *names):
         cell = row.locator(place)
-        cell.scroll_into_view_if_needed()
+        # to the middle: at an edge, Chromium rounds to a whole pixel and may cut half a one off
+        cell.evaluate("cell => cell.scrollIntoView({block: 'center'})")
         expect(cell).to_be_in_viewport(ratio=1)
     hidden = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
     assert page.evaluate(f"{hidden}.map(e => e.ariaLabel)") == []
