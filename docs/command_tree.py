@@ -10,11 +10,16 @@ from ucam_faas.cli import _VERBS, main
 from ucam_faas.completion import commands
 
 _NAMES = {
-    **{"task": commands.TASK, "target": commands.TASKS, "lane": commands.LANE},
+    **{"task": commands.RECEIVER, "target": commands.TASKS, "lane": commands.LANE},
     **{"source": commands.FILES, "sources": commands.FILES, "against": commands.FILES},
     **{"input_file": commands.FILES, "name": commands.SCHEDULE},
 }
 """The kind of a parameter, by its name or the first part of it."""
+_ARGUMENTS: dict[str, list[str | list[str]]] = {
+    "config": [commands.TASK, commands.FILES],  # also an HTTP task
+    "new": [["task"], ""],  # its first word may be one of two things
+}
+"""The values of arguments that click's parameters don't tell."""
 
 
 def tree() -> dict[str, Any]:
@@ -34,8 +39,8 @@ def _command(command: click.Command, context: click.Context) -> dict[str, Any]:
             for name in [*option.opts, *option.secondary_opts]
             if name.startswith("--")
         },
-        "arguments": [_value(argument) for argument in arguments],
-        "repeats": bool(arguments) and arguments[-1].nargs == -1,
+        "arguments": _ARGUMENTS.get(str(command.name)) or [_value(each) for each in arguments],
+        "repeats": bool(arguments) and arguments[-1].nargs == -1 and command.name != "new",
         "commands": {name: _subcommand(command, name, context) for name in names},
     }
     return {key: value for key, value in document.items() if value}

@@ -11,12 +11,16 @@ from ucam_faas import local_state
 
 
 def task(name: str, **needs: Any) -> dict[str, Any]:
-    return {"needs": {"name": name, "summary": f"Do {name}.", "lanes": ["default"], **needs}}
+    summary = f"Do {name}."
+    return {
+        "needs": {"name": name, "summary": summary, "topic": name, "lanes": ["default"], **needs}
+    }
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     schedules = [{"name": "tidy-2", "expression": "0 3 * * *"}]
     tasks = [task("welcome"), task("weigh", lanes=["default", "slow"])]
-    local_state.write_tasks(tmp_path, [*tasks, task("tidy", schedules=schedules)])
+    tasks += [task("tidy", schedules=schedules), task("www", topic=None)]
+    local_state.write_tasks(tmp_path, tasks)
     return tmp_path

@@ -234,6 +234,21 @@ def test_a_syntax_error_is_shown_and_the_last_good_code_goes_on(editor: Editor) 
     assert editor.version("b") == 1
 
 
+def test_an_error_names_the_saved_file_that_it_is_in(editor: Editor) -> None:
+    wrong, right = (editor.dev.folder / f"{name}_{editor.name}.py" for name in ("wrong", "right"))
+    editor.save(wrong)
+    editor.save(right)
+    imports = f"import {wrong.stem}, {right.stem}\n"
+    editor.save(editor.main, imports + task(editor.name, 1))
+
+    write(wrong, "import nothing_of_this_name")
+    write(right, "SAVED = True")
+
+    error = editor.wait_shown("error", "nothing_of_this_name")[0]
+    assert error.startswith(f"{wrong.name}: Importing ")
+    editor.save(wrong)
+
+
 def test_an_error_in_a_module_that_is_new_is_followed_too(editor: Editor) -> None:
     pack = f"pack_{editor.name}"
     module = editor.dev.folder / pack / "__init__.py"

@@ -55,7 +55,8 @@ def test_an_error_of_the_import_is_a_problem(around: Make, tmp_path: Path) -> No
     (problem,) = tasks.look(around())
 
     assert problem.code == "source-broken"
-    assert "nothing_of_this_name" in problem.what
+    assert problem.what.endswith("no module named 'nothing_of_this_name'")
+    assert problem.do == "Install it, or check the spelling."
     assert problem.commands == ("ucam-faas tasks ./main.py",)
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from tests.integration.processes import UCAM_FAAS
 from ucam_faas.cli import main
 from ucam_faas.exceptions import ConfigurationError
-from ucam_faas.scaffold import files, names, origin
+from ucam_faas.scaffold import files, names, origin, writing
 from ucam_faas.scaffold.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -309,13 +309,46 @@ def test_an_origin_that_cannot_be_used_is_refused(here: Path, text: str) -> None
     assert not (here / "demo").exists()
 
 
+@pytest.mark.parametrize("text", ["10.1", "1.0.3", "3.0.0"])
+def test_a_version_with_other_templates_is_refused_with_the_reason(here: Path, text: str) -> None:
+    result = new("demo", "--ucam-faas", text)
+
+    assert result.exit_code == 2
+    assert f"this is ucam-faas {VERSION}, which writes files for versions 2.x" in result.stderr
+
+
+@pytest.mark.parametrize("folder", ["new", "there"])
+def test_if_a_file_cannot_be_written_nothing_is_left(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "there/.git").mkdir(parents=True)
+    texts = {"a/b.txt": "b", "c.txt": "c", "c.txt/d.txt": "d"}
+
+    with pytest.raises(ConfigurationError, match="can't be written"):
+        writing.write(tmp_path / folder, texts)
+
+    assert {*tmp_path.rglob("*")} == {tmp_path / "there", tmp_path / "there/.git"}
+
+
 def test_a_new_collection_has_no_drift(demo: Path) -> None:
     (demo / "README.md").write_text("mine")
     (demo / "tasks/take_order/main.py").write_text("mine")
 
     result = new("--diff")
 
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "Nothing differs from a new collection.\n"
+
+
+def test_the_address_that_replaced_the_placeholder_does_not_differ(here: Path) -> None:
+    new("demo", "--ucam-faas", "2.1.0")
+    main_tf = here / "demo/deploy/main.tf"
+    main_tf.write_text(main_tf.read_text().replace("git.example.org/TEAM", "git.example.com/us"))
+
+    same = new("demo", "--diff", "--ucam-faas", "2.1.0", "--json")
+    newer = new("demo", "--diff", "--ucam-faas", "2.2.0")
+
+    assert (same.stdout, same.stderr, same.exit_code) == ("[]\n", "", 0)
+    assert '+  source = "git::https://git.example.com/us/ucam_faas.git//' in newer.stdout
+    assert "ref=2.2.0" in newer.stdout
 
 
 @pytest.mark.slow
@@ -360,7 +393,7 @@ def test_only_a_collection_can_drift(here: Path) -> None:
 
 def test_the_workflow_uses_the_actions_and_the_python_of_this_repository(demo: Path) -> None:
     workflow = (demo / ".github/workflows/ci.yml").read_text()
-    ours = (ROOT / ".github/workflows/ci.yml").read_text()
+    ours = "".join(path.read_text() for path in (ROOT / ".github/workflows").glob("*.yml"))
 
     pins = re.findall(r"uses: (.*)", workflow)
     python = re.findall(r'python-version: "(.*)"', workflow)

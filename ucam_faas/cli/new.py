@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from ucam_faas.cli._group import Verb
-from ucam_faas.cli._messages import note, say
+from ucam_faas.cli._messages import note, say, tell
 from ucam_faas.cli._output import json_option, print_json
 from ucam_faas.scaffold import drift, existing, files, names, origin, writing
 from ucam_faas.scaffold.kinds import KINDS
@@ -129,12 +129,15 @@ def _tell(
 
 
 def _compare(folder: Path, library: origin.Origin, ci: str | None, *, json_only: bool) -> int:
-    """Show the differences, and return the exit code."""
+    """Show the differences on stdout, which is a patch, and return the exit code."""
     project = existing.name_of(folder)
+    library = origin.with_repository(library, drift.read(folder / files.MODULE) or "")
     drifts = drift.compare(folder, files.kept_in_step(project, library, ci))
     if json_only:
         print_json([asdict(each) for each in drifts])
     else:
         for line in "".join(each.diff for each in drifts).splitlines(keepends=True):
             click.secho(line, fg=_COLOURS.get(line[0]), nl=False)
+        if not drifts:
+            tell("Nothing differs from a new collection.")
     return 1 if drifts else 0

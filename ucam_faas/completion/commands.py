@@ -10,8 +10,11 @@ from typing import Any
 
 FILE = Path(__file__).with_name("commands.json")
 FILES, FOLDERS = "files", "folders"
-TASK, TASKS, LANE, SCHEDULE = "task", "tasks", "lane", "schedule"
-"""Kinds of values that aren't a list of words, like the two before; TASKS are comma-separated."""
+TASK, TASKS, RECEIVER, LANE, SCHEDULE = "task", "tasks", "receiver", "lane", "schedule"
+"""Kinds of values that aren't a list of words, like the two before.
+
+TASKS are comma-separated, and a RECEIVER is a task that gets messages and jobs.
+"""
 
 
 @dataclass(frozen=True, slots=True)

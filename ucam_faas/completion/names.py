@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ucam_faas import local_state, project
-from ucam_faas.completion.commands import LANE, SCHEDULE, TASK, TASKS
+from ucam_faas.completion.commands import LANE, RECEIVER, SCHEDULE, TASK, TASKS
 from ucam_faas.local_state import FOLDER
 
 _SAFE = re.compile(r"[A-Za-z0-9][\w.~+%-]*", re.ASCII)
@@ -30,10 +30,13 @@ class Names:
         """Return names of a kind, each with a description.
 
         Args:
-            kind: TASK, TASKS, LANE or SCHEDULE; none for any other.
+            kind: TASK, TASKS, RECEIVER, LANE or SCHEDULE; none for any other.
             task: whose lanes; empty: all.
         """
-        finders = {TASK: _tasks, TASKS: _tasks, LANE: _lanes, SCHEDULE: _schedules}
+        finders = {
+            **{TASK: _tasks, TASKS: _tasks, RECEIVER: _receivers},
+            **{LANE: _lanes, SCHEDULE: _schedules},
+        }
         if kind not in finders:
             return []
         helps = {
@@ -57,6 +60,11 @@ class Names:
 
 def _tasks(needs: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     yield needs.get("name"), needs.get("summary")
+
+
+def _receivers(needs: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    if needs.get("topic", "") is not None:  # as of an HTTP task
+        yield from _tasks(needs)
 
 
 def _lanes(needs: dict[str, Any]) -> Iterator[tuple[Any, Any]]:

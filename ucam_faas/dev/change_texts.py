@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from ucam_faas.exceptions import UCAMFAASException
+
 
 def names_of(paths: Iterable[str]) -> str:
     """Return the sorted relative paths of files."""
     return ", ".join(sorted(os.path.relpath(path) for path in paths))
+
+
+def cause_of(error: UCAMFAASException, changed: set[str]) -> set[str]:
+    """Return the changed file that an error is in; all of them, if it is in none."""
+    file = os.path.realpath(error.place[0]) if error.place else ""
+    return {file} if file in changed else changed
 
 
 def describe(changed: set[str]) -> str:

@@ -170,7 +170,11 @@ async def _hear(reader: asyncio.StreamReader) -> dict[str, Any]:
             said |= json.loads(line)
             if "error" in said:
                 fatal = said.get("fatal", False)
-                raise NotLoadedError(said["error"], said["folders"], fatal=fatal, code=said["code"])
+                error = NotLoadedError(
+                    said["error"], said["folders"], fatal=fatal, code=said["code"]
+                )
+                error.place = said.get("place")
+                raise error
             if "ready" in said:
                 return said
     raise NotLoadedError(

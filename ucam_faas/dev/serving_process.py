@@ -93,7 +93,8 @@ def main(
     except UCAMFAASException as error:
         fatal = isinstance(error, (NoSuchTargetError, ConfigurationError))
         files = folders(files_of(error))
-        tell(folders=files, error=str(error), code=error.error_code, fatal=fatal)
+        news = {"error": str(error), "code": error.error_code, "place": error.place}
+        tell(folders=files, fatal=fatal, **news)
         sys.exit(error.exit_code)
     events = [settings.events_topic] if settings.events_topic else []
     existing = [*config.layer(()).get("existing_topics", []), *events]

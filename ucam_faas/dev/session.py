@@ -17,7 +17,7 @@ import click
 from ucam_faas import local_state
 from ucam_faas.config import Settings, mistyped
 from ucam_faas.dev import dashboard as dashboards, generations, welcome
-from ucam_faas.dev.change_texts import describe, names_of
+from ucam_faas.dev.change_texts import cause_of, describe, names_of
 from ucam_faas.dev.changes import Folders, Look
 from ucam_faas.dev.ending import Ending
 from ucam_faas.dev.external import SUFFIX, ExternalPubsub, check
@@ -343,13 +343,13 @@ class Session:
         self, last: Generation, look: Look, changed: set[str]
     ) -> tuple[Generation, Look]:
         started = asyncio.get_running_loop().time()
-        names = names_of(changed)
         try:
             generation, change = await self._race(self._start(), self._change_of_a_hang(look))
             if generation is None:
                 return await self._reload(last, *change) if change else (last, look)
         except NotLoadedError as error:
             self._folders.add(error.folders)
+            names = names_of(cause_of(error, changed))
             text = str(error) if names in str(error) else f"{names}: {error}"
             self._stream.line("error", "", text, code=error.error_code)
             self._stream.line("reload", "", "still serving the last code that worked")

@@ -12,6 +12,7 @@ from ucam_faas.doctor import packages
 from ucam_faas.doctor.findings import Finding, Part
 from ucam_faas.doctor.surroundings import Surroundings
 from ucam_faas.exceptions import UCAMFAASException
+from ucam_faas.tasks.loading import MISSING_ADVICE
 
 _PART = Part("tasks")
 LOAD_SECONDS = 30.0
@@ -23,7 +24,7 @@ def look(around: Surroundings) -> Iterator[Finding]:
     try:
         named = _sources(around)
     except UCAMFAASException as error:
-        yield _PART.wrong("source-broken", _clause(error), "Correct it.")
+        yield _broken(error)
         return
     if not named:
         yield _PART.wrong(
@@ -40,9 +41,7 @@ def look(around: Surroundings) -> Iterator[Finding]:
         with Parser(named, load_seconds=LOAD_SECONDS, environ=around.environ) as parser:
             needs = [task["needs"] for task in parser.tasks()]
     except ParserError as error:
-        yield _PART.wrong(
-            "source-broken", _clause(error), "Correct it.", f"ucam-faas tasks {named[0]}"
-        )
+        yield _broken(error, f"ucam-faas tasks {named[0]}")
         return
     names = [each["name"] for each in needs]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
@@ -63,5 +62,8 @@ def _sources(around: Surroundings) -> list[str]:
     return [source] if source != Settings().source or Path(source).exists() else []
 
 
-def _clause(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+def _broken(error: Exception, *commands: str) -> Finding:
+    text = " ".join(str(error).split())
+    what = text.removesuffix(MISSING_ADVICE)
+    do = "Correct it." if what == text else MISSING_ADVICE
+    return _PART.wrong("source-broken", what.rstrip(". "), do, *commands)

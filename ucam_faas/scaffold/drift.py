@@ -33,13 +33,18 @@ def compare(folder: Path, texts: Mapping[str, str]) -> list[Drift]:
     """
     drifts = []
     for path, text in texts.items():
-        present = _read(folder / path)
+        present = read(folder / path)
         if present != text:
             drifts.append(Drift(path, present is None, _diff(path, present, text)))
     return drifts
 
 
-def _read(file: Path) -> str | None:
+def read(file: Path) -> str | None:
+    """Return the text of a file; None: it isn't there.
+
+    Raises:
+        ConfigurationError: it can't be read.
+    """
     try:
         return file.read_bytes().decode() if file.exists() else None
     except (OSError, UnicodeDecodeError) as error:

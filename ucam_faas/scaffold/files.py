@@ -17,12 +17,14 @@ WORKFLOWS: Mapping[str, str] = MappingProxyType(
     {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}
 )
 """The CI systems, and the files that they read."""
+MODULE = "deploy/main.tf"
+"""The file that names the Terraform module."""
 _KEPT_IN_STEP = {
     "Makefile": "Makefile",
     "Dockerfile": "Dockerfile",
     "dockerignore": ".dockerignore",
     "gitignore": ".gitignore",
-    "main.tf": "deploy/main.tf",
+    "main.tf": MODULE,
 }
 """Templates, and their places. A template `.gitignore` would count in its own folder."""
 _PLACEHOLDER = re.compile(r"@([a-z]+)@")

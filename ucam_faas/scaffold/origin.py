@@ -16,7 +16,7 @@ from ucam_faas.exceptions import ConfigurationError
 _MODULE = "terraform/modules/collection"
 REPOSITORY = "https://git.example.org/TEAM/ucam_faas.git"
 """A placeholder: a released package doesn't know the address of its repository."""
-_VERSION = r"[2-9](\.[0-9]+)*((a|b|rc)[0-9]+)?"
+_VERSION = r"(?P<major>[0-9]+)(\.[0-9]+)*((a|b|rc)[0-9]+)?"
 _IN_GIT = r"git\+(?P<address>[a-z]+://[^/]*/[^@]+)@(?P<ref>[^@#]+)"
 
 
@@ -48,7 +48,8 @@ def of_text(text: str) -> Origin:
     Raises:
         ConfigurationError: it isn't a version, an address in git or a folder.
     """
-    if re.fullmatch(_VERSION, text):
+    if number := re.fullmatch(_VERSION, text):
+        _check_major(number["major"], text)
         return _of_version(text)
     if in_git := re.fullmatch(_IN_GIT, text):
         return _of_git(in_git["address"], in_git["ref"])
@@ -60,11 +61,29 @@ def of_text(text: str) -> Origin:
     )
 
 
+def _check_major(major: str, text: str) -> None:
+    own = version("ucam-faas")
+    if major != own.partition(".")[0]:
+        raise ConfigurationError(
+            f"--ucam-faas {text!r} can't be used: this is ucam-faas {own}, which writes files for "
+            f"versions {own.partition('.')[0]}.x. Each later version has a `ucam-faas new` of its "
+            "own: install that one first."
+        )
+
+
 def of_installed() -> Origin:
     """Return the origin of the installed package."""
     installed = distribution("ucam-faas")
     record = json.loads(installed.read_text("direct_url.json") or "{}")
     return of_record(record, installed.version)
+
+
+def with_repository(origin: Origin, text: str) -> Origin:
+    """Return the origin with the repository that a `main.tf` names, if it isn't known otherwise."""
+    in_git = re.search(rf'"git::([^"]+)//{_MODULE}\?', text)
+    if in_git is None or REPOSITORY not in origin.module:
+        return origin
+    return replace(origin, module=origin.module.replace(REPOSITORY, in_git[1]))
 
 
 def of_record(record: Mapping[str, Any], version: str) -> Origin:

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ucam_faas.exceptions import ConfigurationError
 
 
 def write(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write files into a folder; none of them exists.
+    """Write files into a folder, all or none; none of them exists.
 
     Raises:
         ConfigurationError: one does, or can't be written.
     """
+    made: list[Path] = []
+    file = folder
     try:
         for path, text in texts.items():
             file = folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(file.parent, made)
             with file.open("x", encoding="utf-8") as opened:
+                made.append(file)
                 opened.write(text)
-    except OSError as error:
-        raise ConfigurationError(f"{error.filename} can't be written: {error.strerror}.") from error
+    except BaseException as error:
+        _remove(made)
+        if isinstance(error, OSError):
+            where = error.filename or file
+            raise ConfigurationError(f"{where} can't be written: {error.strerror}.") from error
+        raise
+
+
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        missing.mkdir()
+        made.append(missing)
+
+
+def _remove(made: list[Path]) -> None:
+    """Remove files and folders, the newest first, as far as that works."""
+    for path in reversed(made):
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()
 
 
 def check_empty(folder: Path) -> None:

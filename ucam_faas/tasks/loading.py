@@ -23,6 +23,8 @@ from ucam_faas.exceptions import (
 
 _PACKAGE = str(Path(__file__).parents[1])
 _LONE_FILE = "__ucam_faas_source__"
+MISSING_ADVICE = "Install it, or check the spelling."
+"""The end of the error about a module that isn't there."""
 """Marks modules that were imported from a lone file: another of that name may replace them."""
 
 
@@ -174,8 +176,7 @@ def _guard(what: str, run: Callable[[], Any]) -> Any:
     except ModuleNotFoundError as error:
         missing = NoSuchTargetError if error.name == what else UCAMFAASCouldNotLoadTarget
         failure = missing(
-            f"Importing {what} failed: no module named {error.name!r}. Install it, or check "
-            "the spelling."
+            f"Importing {what} failed: no module named {error.name!r}. {MISSING_ADVICE}"
         )
         failure.place = _place_of(error)
         raise failure from error
