@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from ucam_faas.worker.sources import sources_of
 from .conftest import Project
 
 CODE = """
+    from datetime import timedelta
+
     import ucam_faas
 
     @ucam_faas.message_handler(message_type=None{options})
@@ -45,7 +48,6 @@ def task_of(**options: Any) -> Task:
     [
         {"filter": 'attributes.kind = "a"'},
         {"ordered": True},
-        {"retry": RetryPolicy(max_attempts=9)},
         {"dead_letter_topic": "failed"},
     ],
     ids=lambda options: next(iter(options)),
@@ -57,11 +59,29 @@ def test_an_option_that_its_owner_sets_is_refused(options: dict[str, Any]) -> No
         task_of(**options)
 
 
-def test_a_collections_retries_are_refused_too() -> None:
-    collection = TaskCollection(retry=RetryPolicy(max_attempts=9))
+def test_a_collections_option_is_refused_too() -> None:
+    collection = TaskCollection(dead_letter_topic="failed")
 
     with pytest.raises(TaskDefinitionError, match="here and in the collection"):
         collection.raw_event(subscription="orders-for-us")(lambda data: None)
+
+
+HASTY = RetryPolicy(max_attempts=2, min_backoff=timedelta(0), max_backoff=timedelta(0))
+
+
+@pytest.mark.parametrize("options", [{"retry": HASTY}, {}], ids=["its own", "its collection's"])
+def test_its_retries_are_those_of_jobs_alone(options: dict[str, Any]) -> None:
+    collection = TaskCollection(retry=HASTY)
+
+    def take_order(data: bytes) -> None: ...
+
+    take = collection.message_handler(message_type=None, subscription="orders-for-us", **options)
+    task: Task = take(take_order).task
+    needs = needs_of(task, Settings())
+
+    assert task.policy.retry == HASTY
+    assert (needs.max_attempts, needs.own_attempts, needs.dead_letter_topic) == (None, None, None)
+    assert (needs.min_backoff_seconds, needs.max_backoff_seconds) == (10, 600)
 
 
 def test_a_schedule_is_refused_because_its_topic_is_not_known() -> None:
@@ -106,6 +126,21 @@ def test_the_check_finds_nothing_to_say_about_it(project: Project) -> None:
     result = project.run("check")
 
     assert "take_order" not in result.stdout
+
+
+def test_the_check_takes_retries_of_jobs_for_no_retries_of_messages(project: Project) -> None:
+    """Nor does it give advice about the dead letters of a subscription that isn't known."""
+    policy = "max_attempts=2, min_backoff=timedelta(0), max_backoff=timedelta(0)"
+    options = f"{EXISTING}, retry=ucam_faas.RetryPolicy({policy})"
+    project.write("main.py", CODE.format(options=options))
+    project.write("ucam-faas.toml", "message_retention_seconds = 3600\n")
+    plan = json.loads(project.run("plan", "--json").stdout)
+
+    result = project.run("check")
+
+    assert "take_order" not in result.stdout
+    subscriptions = plan["tasks"]["take_order"]["triggers"]["subscriptions"]
+    assert subscriptions["orders-for-us"] == {"existing": True, "path": "/take_order"}
 
 
 def test_using_another_owners_deletes_the_tasks_own(project: Project) -> None:

@@ -46,6 +46,26 @@ def test_a_job_with_one_attempt_is_not_tried_again(ucam_faas_jobs: JobsFactory) 
     assert (caught.value.state, caught.value.attempts) == ("FAILURE", 1)
 
 
+@message_handler(subscription="theirs", retry=RetryPolicy(max_attempts=2))
+def fail_twice(number: int) -> None:
+    """Fail, with messages of a subscription of another owner."""
+    raise ConnectionError("no answer")
+
+
+def test_a_job_of_a_task_with_anothers_subscription_has_the_tasks_retries(
+    ucam_faas_jobs: JobsFactory,
+) -> None:
+    jobs = ucam_faas_jobs(fail_twice)
+
+    job = fail_twice.send(1)
+    jobs.run_all()
+    jobs.advance(timedelta(minutes=10))
+
+    with pytest.raises(JobFailed) as caught:
+        job.result()
+    assert caught.value.attempts == 2
+
+
 @pytest.mark.parametrize(
     ("retry", "waits"),
     [

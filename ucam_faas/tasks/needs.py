@@ -12,7 +12,7 @@ from ucam_faas.exceptions import TaskDefinitionError
 from ucam_faas.gcp.limits import MIN_ACK_DEADLINE_SECONDS
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.payload_types import is_json
-from ucam_faas.tasks.policies import MIN_ATTEMPTS, TOPIC_RULES, is_topic_name
+from ucam_faas.tasks.policies import MIN_ATTEMPTS, TOPIC_RULES, RetryPolicy, is_topic_name
 from ucam_faas.tasks.samples import NoSampleError, accepted_sample, sample_data
 from ucam_faas.tasks.task import Kind, Task
 
@@ -116,7 +116,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
     Raises:
         TaskDefinitionError: a subscription cannot have the task's name.
     """
-    trigger, retry = task.trigger, task.policy.retry
+    trigger = task.trigger
     if trigger is None:
         jobs = task.route.partition("/<")[0] if task.serves_jobs else ""
         return TaskNeeds(
@@ -133,7 +133,9 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
             "function."
         )
     decided = task.policy.dead_letter_topic or settings.dead_letter_topic
-    attempts = retry.max_attempts if trigger.subscription is None else None
+    is_ours = trigger.subscription is None
+    retry = task.policy.retry if is_ours else RetryPolicy(max_attempts=None)  # its owner's
+    attempts = retry.max_attempts
     return TaskNeeds(
         name=task.name,
         path=task.route,

@@ -229,7 +229,8 @@ class _Subscribed(TypedDict, total=False):
         str | None,
         Option(
             doc="subscription of another owner, in the deployment's project: it isn't made, and "
-            "its owner sets `filter`, `ordered`, `retry` and the dead letters",
+            "its owner sets the filter, the order, retries and dead letters; `retry` is then that "
+            "of jobs and replays alone",
             takes="`S`, its short name. `topic` then names the topic in `ucam-faas dev` alone; "
             "default: the deployment makes a subscription named after the task",
             check=check_subscription,

@@ -225,11 +225,11 @@ def _part(options: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in names}
 
 
-_OF_THE_OWNER = ("filter", "ordered", "retry", "dead_letter_topic")
+_OF_THE_OWNER = ("filter", "ordered", "dead_letter_topic")
 
 
 def _check_subscription(options: Mapping[str, Any]) -> None:
-    """Refuse options that only the owner of a subscription can set."""
+    """Refuse options that only the owner of a subscription can set; `retry` is that of jobs."""
     subscription = options.get("subscription")
     if subscription is None:
         return

@@ -92,7 +92,8 @@ class Policy:
         timeout: from arrival to answer; None: 5 minutes when served, no limit when run once.
         concurrency: executions at a time in one process; None: as many as there are threads
             (sync tasks) or Cloud Run's 80 requests (async tasks).
-        retry: how the task's subscription delivers again.
+        retry: how the task's subscription delivers again, unless another owner has made it; and
+            how jobs are tried again.
         dead_letter_topic: overrides UCAM_FAAS_DEAD_LETTER_TOPIC.
 
     Raises:

@@ -63,6 +63,11 @@ class Inputs:
         return (planned for planned in self.planned if planned.gets_messages)
 
     @property
+    def retried(self) -> Iterator[PlannedTask]:
+        """Those whose retries the deployment sets, and not the owner of the subscription."""
+        return (planned for planned in self.receivers if planned.needs.subscription is None)
+
+    @property
     def plan_again(self) -> str:
         """The fix of an old plan; without --stage, a plan of a stage must not be overwritten."""
         known = stages(self.config)

@@ -22,7 +22,7 @@ _KEY = "message_retention_seconds"
 )
 def outlast_retention(inputs: Inputs) -> Iterator[Finding]:
     """Attempts and waits that take longer than Pub/Sub keeps a message."""
-    for planned in inputs.receivers:
+    for planned in inputs.retried:
         attempts = planned.needs.max_attempts
         if attempts is None:
             continue
@@ -48,7 +48,7 @@ def outlast_retention(inputs: Inputs) -> Iterator[Finding]:
 )
 def lost_early(inputs: Inputs) -> Iterator[Finding]:
     """Endless retries without dead letters, and messages kept for less than a day."""
-    for planned in inputs.receivers:
+    for planned in inputs.retried:
         kept = planned.merged[_KEY]
         if planned.needs.max_attempts is None and kept < SHORT_SECONDS:
             yield Finding(

@@ -23,7 +23,7 @@ _LONG_ENOUGH_SECONDS = 10
 )
 def too_fast(inputs: Inputs) -> Iterator[Finding]:
     """Retries at once, or ten and more within a minute."""
-    for planned in inputs.receivers:
+    for planned in inputs.retried:
         text = _haste(planned.task.policy.retry, planned.needs.max_attempts)
         if text:
             yield Finding(
@@ -55,7 +55,7 @@ def _haste(retry: RetryPolicy, attempts: int | None) -> str:
 )
 def ordered_blocked(inputs: Inputs) -> Iterator[Finding]:
     """Ordered messages without dead letters, or with retries that take more than six hours."""
-    for planned in inputs.receivers:
+    for planned in inputs.retried:
         attempts = planned.needs.max_attempts
         if not planned.needs.ordered:
             continue
