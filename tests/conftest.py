@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.support.dead_letters",
     "tests.support.firestore",
     "tests.support.leaks",
+    "tests.support.local_cloud",
     "tests.support.log",
     "tests.support.postgresql",
     "tests.support.sources",

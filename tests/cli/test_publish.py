@@ -18,9 +18,10 @@ import pytest
 from click.testing import CliRunner, Result
 from google.protobuf.source_context_pb2 import SourceContext
 
+from tests.support.local_cloud import RunCloud
 from tests.support.sources import Sources
 from ucam_faas.cli import _local_cloud, _waiting, main
-from ucam_faas.local_state import LocalCloud, forget, write
+from ucam_faas.local_state import LocalCloud, forget
 from ucam_faas.net import google_rest
 from ucam_faas.net.rest import Rest
 
@@ -652,9 +653,9 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, publish: Publish) -> None:
 
 @pytest.mark.usefixtures("no_environment")
 def test_the_local_cloud_of_this_directory_is_found(
-    publish: Publish, sink: Sink, sources: Sources
+    publish: Publish, sink: Sink, sources: Sources, run_cloud: RunCloud
 ) -> None:
-    write(sources.root, LocalCloud(pubsub=sink.host, project="local"))
+    run_cloud(sources.root, LocalCloud(pubsub=sink.host, project="local"))
 
     result = publish("welcome", ADA)
 
@@ -663,9 +664,9 @@ def test_the_local_cloud_of_this_directory_is_found(
 
 
 def test_its_project_wins_over_the_environments_and_the_option_over_both(
-    publish: Publish, sink: Sink, sources: Sources
+    publish: Publish, sink: Sink, sources: Sources, run_cloud: RunCloud
 ) -> None:
-    write(sources.root, LocalCloud(pubsub=sink.host, project="local"))
+    run_cloud(sources.root, LocalCloud(pubsub=sink.host, project="local"))
 
     publish("welcome", ADA)
     publish("welcome", ADA, "--project", "mine")
@@ -675,9 +676,9 @@ def test_its_project_wins_over_the_environments_and_the_option_over_both(
 
 
 def test_the_environments_emulator_wins_over_the_local_cloud(
-    publish: Publish, sink: Sink, sources: Sources
+    publish: Publish, sink: Sink, sources: Sources, run_cloud: RunCloud
 ) -> None:
-    write(sources.root, LocalCloud(pubsub="127.0.0.1:1", project="local"))
+    run_cloud(sources.root, LocalCloud(pubsub="127.0.0.1:1", project="local"))
 
     publish("welcome", ADA)
 
@@ -685,8 +686,10 @@ def test_the_environments_emulator_wins_over_the_local_cloud(
 
 
 @pytest.mark.usefixtures("no_environment")
-def test_without_any_pubsub_the_ways_to_one_are_named(publish: Publish, sources: Sources) -> None:
-    write(sources.root, LocalCloud(pubsub="127.0.0.1:1", project="local"))
+def test_without_any_pubsub_the_ways_to_one_are_named(
+    publish: Publish, sources: Sources, run_cloud: RunCloud
+) -> None:
+    run_cloud(sources.root, LocalCloud(pubsub="127.0.0.1:1", project="local"))
     forget(sources.root)
 
     line = error_of(publish("welcome", ADA))
@@ -696,11 +699,11 @@ def test_without_any_pubsub_the_ways_to_one_are_named(publish: Publish, sources:
 
 @pytest.mark.usefixtures("no_environment")
 def test_a_local_cloud_that_is_gone_is_an_error_that_says_so(
-    publish: Publish, sources: Sources
+    publish: Publish, sources: Sources, run_cloud: RunCloud
 ) -> None:
     with listening(Sink()) as gone:
         pass
-    write(sources.root, LocalCloud(pubsub=gone.host, project="local"))
+    run_cloud(sources.root, LocalCloud(pubsub=gone.host, project="local"))
 
     line = error_of(publish("welcome", ADA))
 
@@ -802,10 +805,14 @@ def test_a_short_topic_of_googles_needs_a_project(
 
 
 def test_googles_pubsub_is_published_to_when_asked_for_whatever_else_there_is(
-    publish: Publish, sink: Sink, sources: Sources, monkeypatch: pytest.MonkeyPatch
+    publish: Publish,
+    sink: Sink,
+    sources: Sources,
+    monkeypatch: pytest.MonkeyPatch,
+    run_cloud: RunCloud,
 ) -> None:
     monkeypatch.setattr(google_rest, "GoogleRest", lambda url, *_, **__: Rest(sink.host))
-    write(sources.root, LocalCloud(pubsub="127.0.0.1:9", project="local"))
+    run_cloud(sources.root, LocalCloud(pubsub="127.0.0.1:9", project="local"))
 
     result = publish("welcome", ADA, "--google", "--attribute", "k=v", "--ordering-key", "o")
 
@@ -845,10 +852,14 @@ def test_a_stage_with_a_prefix_gets_messages_by_short_names_of_its_topics(
 
 
 def test_below_the_folder_of_dev_its_pubsub_tasks_and_paths_are_used(
-    publish: Publish, sink: Sink, sources: Sources, monkeypatch: pytest.MonkeyPatch
+    publish: Publish,
+    sink: Sink,
+    sources: Sources,
+    monkeypatch: pytest.MonkeyPatch,
+    run_cloud: RunCloud,
 ) -> None:
     sources.write("app/jobs.py", "other")
-    write(sources.root, LocalCloud(pubsub=sink.host, project="p-1", sources=("app/jobs.py",)))
+    run_cloud(sources.root, LocalCloud(pubsub=sink.host, project="p-1", sources=("app/jobs.py",)))
     (sources.root / "inner" / "deep").mkdir(parents=True)
     monkeypatch.chdir(sources.root / "inner" / "deep")
     monkeypatch.delenv("PUBSUB_EMULATOR_HOST")

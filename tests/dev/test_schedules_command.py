@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support.local_cloud import RunCloud
 from ucam_faas.cli import main
 from ucam_faas.local_state import LocalCloud, write
 
@@ -206,19 +208,26 @@ def test_what_is_no_scheduler_is_one_line(
 
 def test_one_that_was_killed_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write(tmp_path, LocalCloud(pubsub="127.0.0.1:9", project="local"))
+    write(tmp_path, LocalCloud(pubsub="127.0.0.1:9", project="local", process=str(os.getpid())))
 
-    line = refused(run())
+    assert "There is no local cloud: run `ucam-faas dev`" in refused(run())
 
-    assert "Does `ucam-faas dev` run?" in line
+
+def test_one_that_does_not_answer_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cloud: RunCloud
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_cloud(tmp_path, LocalCloud(pubsub="127.0.0.1:9", project="local"))
+
+    assert "Does `ucam-faas dev` run?" in refused(run())
 
 
 def test_the_schedules_of_another_pubsub_are_here(
-    dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cloud: RunCloud
 ) -> None:
     monkeypatch.chdir(tmp_path)
     scheduler = f"127.0.0.1:{dev.rest.port}"
-    write(tmp_path, LocalCloud(pubsub="h:1", project="local", scheduler=scheduler))
+    run_cloud(tmp_path, LocalCloud(pubsub="h:1", project="local", scheduler=scheduler))
 
     assert "clean_up" in run().output
     assert "clean_up" in run(PUBSUB_EMULATOR_HOST="h:1").output
