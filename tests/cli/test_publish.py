@@ -380,6 +380,24 @@ def test_a_sample_of_a_protobuf_message_is_shown_as_json(publish: Publish, sink:
     assert SourceContext.FromString(sink.message["data"]).file_name == "text"
 
 
+@pytest.mark.parametrize("data", ['{"fileName": "text"}', "--sample"])
+def test_a_protobuf_message_is_json_where_the_schema_of_its_topic_says_so(
+    data: str, publish: Publish, sink: Sink, sources: Sources
+) -> None:
+    (sources.root / "ucam-faas.toml").write_text(
+        '[task.described]\ntopic_schema = { definition = "o.proto", encoding = "JSON" }\n'
+    )
+    text = 'syntax = "proto3"; message O { string file_name = 1; }'
+    (sources.root / "o.proto").write_text(text)
+
+    result = publish("described", data)
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(sink.message["data"]) == {"fileName": "text"}
+    if data == "--sample":
+        assert result.stdout.startswith("""Data: '{"fileName": "text"}'\n""")
+
+
 def test_a_dry_run_checks_and_shows_the_message_and_sends_nothing(
     publish: Publish, sink: Sink
 ) -> None:

@@ -158,12 +158,39 @@ def test_a_message_is_edited_as_json_too() -> None:
     assert array.problems == ["expected a JSON object"]
 
 
-@pytest.mark.parametrize("data", [b"\xa8\x1f\x01", b"\xff", b'{"big": 1}'])
+@pytest.mark.parametrize("data", [b"\xa8\x1f\x01", b"\xff", b'{"size": 1}'])
 def test_a_payload_that_its_json_would_change_is_kept(data: bytes) -> None:
     opened = editor.opened(SCHEMA, data)
 
     assert (opened.mode, opened.data) == (editor.KEPT, data)
     assert press(SCHEMA, opened, "send", data).data == data
+
+
+def test_a_message_that_came_as_json_is_edited_and_stays_json() -> None:
+    """The schema of its topic may want that, and is another owner's."""
+    data = b'{"big":"5"}'
+    form = editor.opened(SCHEMA, data)
+
+    same = press(SCHEMA, form, "send", data)
+    changed = press(SCHEMA, form, "send", data, **{"f/big": "6"})
+    wrong = press(SCHEMA, form, "send", data, **{"f/big": "many"})
+
+    assert form.mode == editor.FORM
+    assert same.data == data
+    assert json.loads(changed.data or b"")["big"] == "6"
+    assert (wrong.data, [path for path, _, _ in wrong.faults]) == (None, ["f/big"])
+
+
+def test_a_new_message_is_json_where_the_schema_of_its_topic_wants_that() -> None:
+    @ucam_faas.message_handler(message_type=Order)
+    def store(message: Any) -> None: ...
+
+    topic = {"type": "PROTOCOL_BUFFER", "definition": "", "encoding": "JSON"}
+    schema = editor.json_schema(form_schema(store.task), topic)
+
+    done = press(schema, editor.opened(schema, None), "send", **{"f/big": "6"})
+
+    assert json.loads(done.data or b"") == {"big": "6"}
 
 
 def test_a_message_of_googles_types_that_holds_itself_has_a_form() -> None:

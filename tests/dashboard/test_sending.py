@@ -6,11 +6,12 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from google.protobuf.struct_pb2 import Struct
 from pydantic import BaseModel
 
 import ucam_faas
@@ -30,7 +31,7 @@ from ucam_faas.jobs.stores.sqlite import SqliteStore
 from ucam_faas.publishing.memory import MemoryPublisher
 from ucam_faas.tasks.limit import Limit
 from ucam_faas.tasks.needs import TaskNeeds, needs_of
-from ucam_faas.tasks.payload_schemas import schema_of
+from ucam_faas.tasks.payload_schemas import form_schema
 from ucam_faas.testing import ManualClock
 
 
@@ -76,7 +77,12 @@ def hello(request: Any) -> str:
 def count(avro: bytes) -> None: ...
 
 
-FUNCTIONS = {f.task.name: f.task for f in (charge, store_file, tidy, hello, remind, count)}
+@ucam_faas.message_handler(topic="paints", message_type=Struct)
+def paint(paint: Struct) -> None: ...
+
+
+PAINT = paint.task
+FUNCTIONS = {f.task.name: f.task for f in (charge, store_file, tidy, hello, remind, count, paint)}
 NUMBER = {"type": "record", "name": "Number", "fields": [{"name": "number", "type": "int"}]}
 TOPIC_SCHEMAS = {
     "count": {"type": "AVRO", "definition": json.dumps(NUMBER), "encoding": "BINARY"},
@@ -86,8 +92,7 @@ TOPIC_SCHEMAS = {
 def known() -> list[KnownTask]:
     tasks = FUNCTIONS.values()
     return [
-        KnownTask(needs_of(t, Settings()), schema_of(t, values=True), TOPIC_SCHEMAS.get(t.name))
-        for t in tasks
+        KnownTask(needs_of(t, Settings()), form_schema(t), TOPIC_SCHEMAS.get(t.name)) for t in tasks
     ]
 
 
@@ -152,6 +157,8 @@ def site() -> Iterator[Site]:
         "store_file-inbox",
         "numbers",
         "count-inbox",
+        "paints",
+        "paint-inbox",
     )
     publisher = MemoryPublisher({f"projects/p/topics/{name}": [] for name in topics})
     store = SqliteStore(":memory:", clock)
@@ -214,12 +221,13 @@ class LateHistory:
 
     Args:
         looks: until then.
+        message: None: one with these attributes.
         attributes: of the message.
     """
 
-    def __init__(self, looks: int, **attributes: str) -> None:
+    def __init__(self, looks: int, message: Message | None = None, **attributes: str) -> None:
         self.looks = looks
-        self.attributes = attributes
+        self.kept = message or Message("1", 0.0, "projects/p/topics/orders", "", attributes, b"5")
 
     def last_seq(self) -> int:
         return 0
@@ -228,7 +236,7 @@ class LateHistory:
         self.looks -= 1
         if self.looks > 0:
             return None
-        return Message(id, 0.0, "projects/p/topics/orders", "", self.attributes, b"5")
+        return replace(self.kept, id=id)
 
     def nothing(self, *args: Any) -> list[Any]:
         return []
@@ -332,6 +340,45 @@ def test_binary_data_that_look_like_json_are_sent_again_as_they_are(site: Site) 
 
     assert done.status == 303, done.text
     assert [row.payload for row in site.jobs()] == [minus_27, minus_27]
+
+
+def test_a_binary_message_in_avro_opens_as_json_and_is_edited(site: Site) -> None:
+    site.press(site.get(COUNT), "send", COUNT, text='{"number": -27}', id="one")
+    url = f"{COUNT}?{urlencode({'from': 'job:one'})}"
+
+    page = site.get(url)
+    done = site.press(page, "send", url, text='{"number": 8}', id="two")
+    wrong = site.press(page, "send", url, text='{"numbr": 8}', id="three")
+
+    assert json.loads(submitted(page.text)["text"]) == {"number": -27}
+    assert done.status == 303, done.text
+    two = site.store.get(Key("default", "count", "two"))
+    assert two is not None
+    assert two.payload == b"\x10"
+    assert wrong.status == 422
+    assert "numbr isn&#39;t a field of the schema" in wrong.text
+
+
+@pytest.mark.parametrize("text", [None, '{"colour": "blue"}'], ids=["as it is", "edited"])
+def test_a_protobuf_message_in_json_is_sent_again_as_a_job_that_its_task_takes(
+    site: Site, text: str | None
+) -> None:
+    """A job has no attribute that names the encoding."""
+    message = Message(
+        "1", 0.0, "projects/p/topics/paints", "", {"googclient_schemaencoding": "JSON"},
+        b'{"colour": "red"}',
+    )  # fmt: skip
+    late: Any = {"history": LateHistory(0, message=message), "clock": ManualClock()}
+    url = f"/tasks/paint/send?{urlencode({'from': 'message:1'})}"
+
+    page = site.get(url, **late)
+    typed = {} if text is None else {"mode": "text", "text": text}
+    done = site.post(url, {**submitted(page.text), **typed, "do": "send", "id": "one"}, **late)
+
+    assert done.status == 303, done.text
+    (row,) = site.jobs()
+    assert PAINT.parse is not None
+    assert dict(PAINT.parse(row.payload)) == json.loads(text or message.data)
 
 
 def test_a_message_is_sent_again_without_the_attributes_that_pubsub_added(site: Site) -> None:

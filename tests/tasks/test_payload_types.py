@@ -17,6 +17,7 @@ import proto
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.struct_pb2 import Struct
+from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import BaseModel
 from typing_extensions import TypedDict as ExtendedTypedDict
 
@@ -259,12 +260,43 @@ def test_protobuf_messages_are_read_in_the_encoding_of_their_topics_schema(
     assert seen == [sent]
 
 
-def test_broken_json_of_a_protobuf_message_is_an_invalid_payload() -> None:
+def test_json_of_a_protobuf_message_needs_no_attribute() -> None:
+    """A job, and a message that is published again, have lost it."""
+    seen: list[Any] = []
+    task = message_handler(message_type=Struct)(collecting(seen))
+
+    conclude(task, make_message(b'{"name": "Ada"}'))
+
+    assert [dict(message) for message in seen] == [{"name": "Ada"}]
+
+
+@pytest.mark.parametrize(
+    ("data", "attributes"),
+    [
+        pytest.param(b"\n{" + b"x" * 123, {}, id="a text of 123 bytes"),
+        pytest.param(b'\n{"value": "Ada"}' + b" " * 108, {}, id="a text like JSON"),
+        pytest.param(b"{\x7c\n\x01a", {}, id="a group first"),
+        pytest.param(b"{\x7c\n\x01a", {"googclient_schemaencoding": "BINARY"}, id="said to be so"),
+    ],
+)
+def test_a_binary_message_with_a_brace_is_not_taken_for_json(
+    data: bytes, attributes: dict[str, str]
+) -> None:
+    seen: list[Any] = []
+    task = message_handler(message_type=StringValue)(collecting(seen))
+
+    conclude(task, make_message(data, attributes=attributes))
+
+    assert seen == [StringValue.FromString(data)]
+
+
+@pytest.mark.parametrize("attributes", [{}, {"googclient_schemaencoding": "JSON"}])
+def test_broken_json_of_a_protobuf_message_is_an_invalid_payload(
+    attributes: dict[str, str],
+) -> None:
     task = message_handler(message_type=Struct)(collecting([]))
 
-    conclusion = conclude(
-        task, make_message(b"{", attributes={"googclient_schemaencoding": "JSON"})
-    )
+    conclusion = conclude(task, make_message(b"{", attributes=attributes))
 
     assert isinstance(conclusion.outcome, InvalidPayload)
 

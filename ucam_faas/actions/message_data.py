@@ -6,6 +6,7 @@ import json
 import shlex
 
 from ucam_faas.actions.topic_schemas import TopicSchema
+from ucam_faas.emulator.schemas.definitions import BINARY
 from ucam_faas.exceptions import ConfigurationError, PayloadRejectedError
 from ucam_faas.tasks.payload_types import protobuf_class
 from ucam_faas.tasks.samples import NoSampleError, accepted_sample, protobuf
@@ -52,7 +53,7 @@ def shown(data: bytes, task: Task | None, schema: TopicSchema | None = None) -> 
     if text is not None:
         return shlex.quote(text)
     try:
-        if kind is not None:
+        if kind is not None and not data.startswith(b"{"):
             return shlex.quote(protobuf.to_json(kind, data))
         return shlex.quote(data.decode())
     except ValueError:
@@ -61,6 +62,8 @@ def shown(data: bytes, task: Task | None, schema: TopicSchema | None = None) -> 
 
 def in_its_form(task: Task, data: bytes, schema: TopicSchema | None = None) -> bytes:
     """Return data as they are sent: JSON of a protobuf message, or of an Avro schema, is encoded.
+
+    JSON of a protobuf message stays so where the topic's schema wants that.
 
     Args:
         task: that gets them.
@@ -79,11 +82,12 @@ def in_its_form(task: Task, data: bytes, schema: TopicSchema | None = None) -> b
     if kind is None or not data.lstrip().startswith(b"{"):
         return data
     try:
-        return protobuf.from_json(kind, data)
+        formed = protobuf.from_json(kind, data)
     except ValueError as error:
         if not data.startswith(b"{"):
             return data
         raise _refusal(task, str(error)) from error
+    return formed if schema is None or schema.encoding == BINARY else data.strip()
 
 
 def made_up(task: Task, schema: TopicSchema | None = None) -> bytes:
@@ -93,8 +97,7 @@ def made_up(task: Task, schema: TopicSchema | None = None) -> bytes:
         ConfigurationError: there are none to be found.
     """
     try:
-        form = schema.samples if schema is not None and schema.is_avro else None
-        return accepted_sample(task, form)
+        sample = accepted_sample(task, schema.samples if schema and schema.is_avro else None)
     except NoSampleError as error:
         tried = "Nothing could be made up"
         if error.tried is not None:
@@ -103,6 +106,10 @@ def made_up(task: Task, schema: TopicSchema | None = None) -> bytes:
             f"No data could be made up that {task.name!r} takes ({_wanted(task)}). {tried}: "
             f"{reason(error.error)}. Write some yourself."
         ) from error
+    kind = protobuf_class(task.message_type)
+    if kind is None or schema is None or schema.encoding == BINARY:
+        return sample
+    return protobuf.to_json(kind, sample).encode()
 
 
 def _refusal(task: Task, why: str) -> PayloadRejectedError:

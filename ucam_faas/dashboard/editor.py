@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ucam_faas.actions.topic_schemas import TopicSchema
 from ucam_faas.dashboard.forms import building, reading
+from ucam_faas.dashboard.forms.avro import AvroMessages
 from ucam_faas.dashboard.forms.fields import Field
 from ucam_faas.dashboard.forms.protobuf import MessageType, NoMessageError, message_type
 from ucam_faas.dashboard.forms.shapes import MISSING, Schema
 from ucam_faas.dashboard.forms.values import UnfaithfulError, can_show, dump, load, same
+from ucam_faas.emulator.schemas.definitions import JSON
 from ucam_faas.exceptions import UCAMFAASException
 
 if TYPE_CHECKING:
@@ -60,20 +63,32 @@ class Editor:
         return bool(self.problems or (self.form and reading.problems_of(self.form)))
 
 
-def json_schema(described: Mapping[str, Any] | None) -> Any:
-    """Return the JSON Schema of a payload, or its `MessageType`; None: it is neither JSON nor a
-    protobuf message, or a form has no fields for it.
+def json_schema(
+    described: Mapping[str, Any] | None, topic_schema: Mapping[str, str] | None = None
+) -> Any:
+    """Return the JSON Schema of a payload, or its `MessageType` or `AvroMessages`; None: it is
+    none of these, or a form has no fields for it.
 
     Args:
         described: as `tasks.payload_schemas.form_schema` returns it.
+        topic_schema: the fields of the topic's `TopicSchema`; None: it has none.
     """
+    topic = None if topic_schema is None else TopicSchema(**topic_schema)
+    if topic is not None and topic.is_avro:
+        return AvroMessages(topic, json_schema(described))
     if described is not None and "descriptors" in described:
-        return message_type(described["descriptors"], described["message"])
+        as_json = topic is not None and topic.encoding == JSON
+        return message_type(described["descriptors"], described["message"], as_json)
     if described is None or described.get("format") != "json":
         return None
     schema = described.get("schema")
     kinds = [shape.kind for shape in Schema(schema).variants(schema).shapes]
     return None if kinds == ["json"] else schema
+
+
+def forms_data(schema: Any) -> bool:
+    """Return True if JSON is edited, and the data have a form that the editor gives them."""
+    return isinstance(schema, MessageType | AvroMessages)
 
 
 def opened(schema: Any, original: bytes | None, mode: str = "") -> Editor:
@@ -84,7 +99,7 @@ def opened(schema: Any, original: bytes | None, mode: str = "") -> Editor:
         original: the payload to begin with; None: a new one.
         mode: that is asked for; any other: the best.
     """
-    if isinstance(schema, MessageType):
+    if forms_data(schema):
         return _of_message(schema, original, lambda text: opened(schema.schema, text, mode))
     if original is None:
         if schema is None:
@@ -129,7 +144,7 @@ def submitted(
         action: the button: `mode MODE`, one of the form's own, or any other.
         is_hidden: the original isn't shown; what was submitted is.
     """
-    if isinstance(schema, MessageType):
+    if forms_data(schema):
         return _of_message(
             schema,
             original,
@@ -145,9 +160,11 @@ def submitted(
 
 
 def _of_message(
-    kind: MessageType, original: bytes | None, edit: Callable[[bytes | None], Editor]
+    kind: MessageType | AvroMessages,
+    original: bytes | None,
+    edit: Callable[[bytes | None], Editor],
 ) -> Editor:
-    """Return the editor of a protobuf message, whose JSON is edited."""
+    """Return the editor of a protobuf or Avro message, whose JSON is edited."""
     text = None
     if original is not None:
         try:
@@ -161,7 +178,7 @@ def _of_message(
     if edited.data == text:
         return replace(edited, data=original)
     try:
-        return replace(edited, data=kind.from_json(edited.data))
+        return replace(edited, data=kind.from_json(edited.data, original))
     except NoMessageError as error:
         return replace(with_errors(edited, [(error.path, str(error))]), data=None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import is_dataclass
 from enum import Enum
 from functools import cache
@@ -153,22 +154,38 @@ def check_complete(kind: Any, parse: Any) -> None:
 def protobuf_parser(kind: Any) -> Callable[[bytes], Any]:
     """Return the parser of a protobuf or proto-plus message class.
 
-    It reads the binary form, or JSON where the message's `googclient_schemaencoding` says so, and
-    refuses messages without the required fields of proto2 and editions.
+    It refuses messages without the required fields of proto2 and editions.
     """
     base, is_plus = protobuf_class(kind), not hasattr(kind, "FromString")
 
     def parse(data: bytes) -> Any:
         context = MESSAGE_CONTEXT.get(None)
         attributes = context.pubsub_message.attributes if context is not None else {}
-        if attributes.get(ENCODING_ATTRIBUTE) == "JSON":
-            from google.protobuf import json_format
-
-            message = json_format.Parse(data, base(), ignore_unknown_fields=True)
-        else:
-            message = base.FromString(data)
+        message = _message(base, data, attributes.get(ENCODING_ATTRIBUTE))
         if not message.IsInitialized():
             raise ValueError("required fields are missing")
         return kind.wrap(message) if is_plus else message
 
     return parse
+
+
+def _message(base: Any, data: bytes, encoding: str | None) -> Any:
+    """Return a protobuf message of its binary form, or of JSON.
+
+    Args:
+        base: its class.
+        data: of the message.
+        encoding: by the schema of its topic; None: of a job, or a message without a schema, JSON is
+            told by its brace. A binary message begins with one only if a group is its first field.
+    """
+    if encoding == "BINARY" or not (encoding == "JSON" or data.startswith(b"{")):
+        return base.FromString(data)
+    from google.protobuf import json_format
+
+    try:
+        return json_format.Parse(data, base(), ignore_unknown_fields=True)
+    except Exception as error:  # ParseError, UnicodeDecodeError …
+        if encoding is None:
+            with suppress(Exception):  # DecodeError
+                return base.FromString(data)
+        raise error

@@ -64,9 +64,10 @@ class MessageType:
     Args:
         descriptors: a serialized FileDescriptorSet with its file, and those that it imports first.
         name: in full.
+        as_json: new messages are JSON: the schema of their topic wants that.
     """
 
-    def __init__(self, descriptors: bytes, name: str) -> None:
+    def __init__(self, descriptors: bytes, name: str, *, as_json: bool = False) -> None:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
         self._pool = descriptor_pool.DescriptorPool()
@@ -76,9 +77,10 @@ class MessageType:
         self._class = message_factory.GetMessageClass(descriptor)
         self.schema = _schema(descriptor)
         self._is_object = _well_known(name) is None
+        self._as_json = as_json
 
     def to_json(self, data: bytes) -> bytes:
-        """Return a message as JSON.
+        """Return a message as JSON, which it may be already.
 
         Raises:
             UnfaithfulError: the JSON would make another message.
@@ -86,6 +88,8 @@ class MessageType:
         """
         from google.protobuf import json_format
 
+        if self._is_json(data):
+            return data
         try:
             message = self._class.FromString(data)
             text = json_format.MessageToJson(
@@ -98,16 +102,31 @@ class MessageType:
             raise UnfaithfulError("the message has fields that its type doesn't name")
         return text
 
-    def from_json(self, text: bytes) -> bytes:
+    def from_json(self, text: bytes, like: bytes | None = None) -> bytes:
         """Return the message of a JSON text.
+
+        Args:
+            text: of the message.
+            like: the message that was edited; None: a new one. JSON stays JSON.
 
         Raises:
             NoMessageError: it isn't JSON, or that of another message.
         """
         try:
-            return _bytes_of(self._parsed(text))
+            data = _bytes_of(self._parsed(text))
         except Exception as error:  # json_format's; EncodeError: a required field is missing
             raise _at_field(str(error)) from error
+        is_json = self._as_json if like is None else self._is_json(like)
+        return text.strip() if is_json else data
+
+    def _is_json(self, data: bytes) -> bool:
+        if not data.startswith(b"{"):
+            return False
+        try:
+            self._parsed(data)
+        except Exception:  # as that of from_json; UnicodeDecodeError
+            return False
+        return True
 
     def _parsed(self, text: bytes) -> Any:
         from google.protobuf import json_format
@@ -133,9 +152,9 @@ def _at_field(text: str) -> NoMessageError:
 
 
 @lru_cache(maxsize=64)
-def message_type(descriptors: str, name: str) -> MessageType:
+def message_type(descriptors: str, name: str, as_json: bool) -> MessageType:
     """Return a type; `descriptors`: in base64."""
-    return MessageType(base64.b64decode(descriptors), name)
+    return MessageType(base64.b64decode(descriptors), name, as_json=as_json)
 
 
 def _bytes_of(message: Any) -> bytes:

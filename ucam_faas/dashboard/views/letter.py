@@ -198,7 +198,7 @@ def _letter(bench: Workbench, query: Query, work: LetterWork) -> Letter:
 def _schema(backends: Backends, letter: Letter) -> Any:
     for task in backends.tasks():
         if task.needs.name == letter.task:
-            return editor.json_schema(task.schema)
+            return editor.json_schema(task.schema, task.topic_schema)
     return None
 
 

@@ -159,7 +159,7 @@ def _publishable(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def _opened(query: Query, task: KnownTask, original: Original | None, is_hidden: bool) -> Draft:
-    schema = editor.json_schema(task.schema)
+    schema = editor.json_schema(task.schema, task.topic_schema)
     data = None if original is None else original.data
     if data is None and query.args.has("sample") and task.needs.sample:
         data = task.needs.sample.encode()
@@ -186,7 +186,7 @@ def _submitted(
         action = "add nothing"
     payload = None
     if "mode" in controls:
-        schema = editor.json_schema(task.schema)
+        schema = editor.json_schema(task.schema, task.topic_schema)
         data = None if original is None else original.data
         payload = editor.submitted(schema, controls, data, action, is_hidden=is_hidden)
     options = {name: controls.get(name, "").strip() for name in _OPTIONS}
@@ -200,6 +200,8 @@ def _formed(backends: Backends, task: KnownTask, original: Original | None, draf
         return draft
     if original is not None and data == original.data:
         return draft
+    if editor.forms_data(editor.json_schema(task.schema, task.topic_schema)):
+        return draft  # it has its form
     try:
         data = backends.parser.formed(task.needs.name, data, task.topic_schema)
     except UCAMFAASException as error:  # or the code can't be loaded
