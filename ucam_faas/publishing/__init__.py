@@ -21,7 +21,7 @@ class Draft(NamedTuple):
 
 
 class Publisher(Protocol):
-    """Puts messages on topics."""
+    """Puts messages on topics. Adapters inherit `publish`."""
 
     def publish(
         self,
@@ -44,6 +44,8 @@ class Publisher(Protocol):
         Raises:
             PublishError: it was not published, or it is not known whether it was.
         """
+        draft = Draft(data, attributes, ordering_key)
+        return self.publish_many(topic, [draft], timeout_seconds=timeout_seconds)[0]
 
     def publish_many(
         self, topic: str, drafts: Sequence[Draft], *, timeout_seconds: float = 10.0

@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ucam_faas.events.messages import PubsubMessage
 from ucam_faas.exceptions import NoSuchTopicError, PublishError
 from ucam_faas.gcp.limits import MAX_ATTRIBUTES
-from ucam_faas.publishing import Draft
+from ucam_faas.publishing import Draft, Publisher
 
 
 @dataclass(slots=True)
-class MemoryPublisher:
+class MemoryPublisher(Publisher):
     """Publishes to a dictionary of topics, which must exist."""
 
     topics: dict[str, list[PubsubMessage]] = field(default_factory=dict)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def publish(
-        self,
-        topic: str,
-        data: bytes,
-        attributes: Mapping[str, str],
-        *,
-        ordering_key: str = "",
-        timeout_seconds: float = 10.0,
-    ) -> str:
-        """Publish one message, and return its id.
-
-        Raises:
-            PublishError: there is no such topic, or the message is empty.
-            TypeError: the data aren't bytes.
-        """
-        return self.publish_many(topic, [Draft(data, attributes, ordering_key)])[0]
-
     def publish_many(
         self, topic: str, drafts: Sequence[Draft], *, timeout_seconds: float = 10.0
     ) -> list[str]:
-        """Publish messages, and return their ids; see `publish`."""
+        """Publish messages, and return their ids.
+
+        Raises:
+            PublishError: there is no such topic, or a message is empty.
+            TypeError: the data aren't bytes.
+        """
         for draft in drafts:
             self._check(topic, draft)
         messages = [

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from ucam_faas.exceptions import NoAnswerError, NoSuchTopicError, PublishError
 from ucam_faas.net.rest import FAILURES, Api, CredentialsError, Rest, reason_of
-from ucam_faas.publishing import Draft
+from ucam_faas.publishing import Draft, Publisher
 
 
-class RestPublisher:
+class RestPublisher(Publisher):
     """Publishes to an emulator.
 
     Args:
@@ -26,19 +26,6 @@ class RestPublisher:
     def __init__(self, host: str, api: Api | None = None) -> None:
         self.host = host
         self._api = api or Rest(host)
-
-    def publish(
-        self,
-        topic: str,
-        data: bytes,
-        attributes: Mapping[str, str],
-        *,
-        ordering_key: str = "",
-        timeout_seconds: float = 10.0,
-    ) -> str:
-        """Publish one message, and return its id when Pub/Sub has it."""
-        draft = Draft(data, attributes, ordering_key)
-        return self.publish_many(topic, [draft], timeout_seconds=timeout_seconds)[0]
 
     def publish_many(
         self, topic: str, drafts: Sequence[Draft], *, timeout_seconds: float = 10.0

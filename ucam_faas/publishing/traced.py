@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ucam_faas.clock import SystemClock
 from ucam_faas.events.tracing import TRACE_ATTRIBUTES
@@ -15,7 +15,7 @@ MAX_BYTES = MAX_MESSAGE_BYTES - 1_200_000
 limit."""
 
 
-class TracedPublisher:
+class TracedPublisher(Publisher):
     """Publishes messages that belong to a trace.
 
     A message that has a context keeps it: its sender has made the span. Wakes have one.
@@ -29,19 +29,6 @@ class TracedPublisher:
         self._publisher = publisher
         self._telemetry = telemetry
         self._clock = SystemClock()
-
-    def publish(
-        self,
-        topic: str,
-        data: bytes,
-        attributes: Mapping[str, str],
-        *,
-        ordering_key: str = "",
-        timeout_seconds: float = 10.0,
-    ) -> str:
-        """Publish one message, and return its id when Pub/Sub has it."""
-        draft = Draft(data, attributes, ordering_key)
-        return self.publish_many(topic, [draft], timeout_seconds=timeout_seconds)[0]
 
     def publish_many(
         self, topic: str, drafts: Sequence[Draft], *, timeout_seconds: float = 10.0
