@@ -22,7 +22,7 @@ from ucam_faas.execution.pipeline import execute
 from ucam_faas.serving.app import App
 from ucam_faas.tasks import registry
 from ucam_faas.telemetry.context import parent_text
-from ucam_faas.testing import make_message, make_push
+from ucam_faas.testing import Push, make_message, make_push
 
 from .memory import recorder
 
@@ -57,6 +57,10 @@ async def store_async(order: Order) -> None:
     current.append(trace.get_current_span())
 
 
+@ucam_faas.cloud_event
+def record(event: object) -> None: ...
+
+
 def context_of(span: ReadableSpan) -> trace.SpanContext:
     context = span.get_span_context()
     assert context is not None
@@ -74,7 +78,8 @@ def push_of(number: int, trace_of_message: str = "", **options: Any) -> Any:
     return make_push(message, subscription=SUBSCRIPTION, **options)
 
 
-def test_the_message_is_the_parent_and_the_request_a_link() -> None:
+def test_the_message_is_the_parent_and_both_are_links() -> None:
+    """The conventions want a link to each message, whatever the parent is."""
     here, push = recorder(), push_of(0, PUBLISHED)
     push.headers["traceparent"] = REQUESTED
 
@@ -82,7 +87,7 @@ def test_the_message_is_the_parent_and_the_request_a_link() -> None:
 
     span = here.span("process store-sub")
     assert parent_of(span) == PUBLISHED
-    assert [f"{link.context.span_id:016x}" for link in span.links] == [REQUESTED.split("-")[2]]
+    assert [parent_text(link.context) for link in span.links] == [PUBLISHED, REQUESTED]
 
 
 def test_without_a_trace_in_the_message_the_request_is_the_parent() -> None:
@@ -154,6 +159,36 @@ def test_the_attributes_are_those_of_the_conventions() -> None:
         "ucam_faas.task": "store",
         "ucam_faas.outcome": "done",
     }
+
+
+@pytest.mark.parametrize(
+    ("headers", "trigger", "kind"),
+    [
+        ({"x-cloudscheduler-jobname": "nightly"}, "timer", SpanKind.SERVER),
+        (
+            {"ce-id": "1", "ce-source": "s", "ce-type": "t", "ce-specversion": "1.0"},
+            "other",
+            SpanKind.CONSUMER,
+        ),
+    ],
+    ids=["Cloud Scheduler", "event"],
+)
+def test_a_delivery_without_pubsub_is_no_message(
+    headers: dict[str, str], trigger: str, kind: SpanKind
+) -> None:
+    """Tasks of messages take Cloud Scheduler's requests, too, as messages made of their bodies."""
+    here = recorder()
+    function = store if trigger == "timer" else record
+
+    here.run(function, Push(b'{"number": 0}', {"content-type": "application/json", **headers}))
+
+    (span,) = here.spans()
+    attributes = dict(span.attributes or {})
+    assert (attributes["faas.trigger"], span.kind) == (trigger, kind)
+    assert [name for name in attributes if name.startswith("messaging.")] == []
+    assert "messaging.client.consumed.messages" not in here.metrics()
+    (duration,) = here.metrics()["faas.invoke_duration"]
+    assert duration.attributes["faas.trigger"] == trigger
 
 
 def test_the_length_of_what_a_sender_chooses_is_limited() -> None:

@@ -103,7 +103,10 @@ def test_a_push_is_a_span_below_its_message_and_is_counted(
     assert (own.name, own.parent_span_id) == ("write the order", span.span_id)
     assert span.trace_id.hex() == PUBLISHED.split("-")[1]
     assert span.parent_span_id.hex() == PUBLISHED.split("-")[2]
-    assert [link.span_id.hex() for link in span.links] == [REQUESTED.split("-")[2]]
+    assert [link.span_id.hex() for link in span.links] == [
+        PUBLISHED.split("-")[2],
+        REQUESTED.split("-")[2],
+    ]
     assert values(span.attributes)["messaging.gcp_pubsub.message.delivery_attempt"] == 2
     assert line["logging.googleapis.com/spanId"] == span.span_id.hex()
     assert line["logging.googleapis.com/trace"].endswith(span.trace_id.hex())

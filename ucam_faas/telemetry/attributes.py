@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ucam_faas.events.deliveries import Delivery
+from ucam_faas.events.envelopes import SCHEDULER_EVENT_TYPE
+from ucam_faas.events.messages import PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
 from ucam_faas.outcomes import Outcome, Pause, Retry, answer, name
 from ucam_faas.tasks.lanes import DEFAULT_LANE
 from ucam_faas.tasks.task import Kind, Task
@@ -33,6 +35,14 @@ def project_of(resource: str) -> str:
     """Return the project of a resource's full name, or nothing."""
     parts = resource.split("/")
     return parts[1][:MAX_TEXT] if len(parts) == 4 and parts[0] == "projects" else ""
+
+
+def is_message(delivery: Delivery) -> bool:
+    """Return True if Pub/Sub delivered it: of other data, a message may have been made."""
+    event = delivery.attributes
+    return delivery.message is not None and (
+        event is None or event.event_type == PUBSUB_MSG_PUBLISHED_CLOUD_EVENT_TYPE
+    )
 
 
 def process_name(task: Task, delivery: Delivery, batch: Sequence[Delivery] = ()) -> str:
@@ -62,7 +72,7 @@ def of_process(
         pairs["ucam_faas.lane"] = lane
     if job is not None:
         pairs["ucam_faas.job_id"] = job
-    if delivery.message is not None:
+    if is_message(delivery):
         pairs |= _of_message(delivery, keys=keys)
     elif task.kind is Kind.HTTP:
         pairs["http.request.method"] = delivery.request.partition(" ")[0] or task.methods[0]
@@ -111,9 +121,10 @@ def trigger(task: Task, delivery: Delivery, batch: Sequence[Delivery] = ()) -> s
     """Return the kind of the trigger: `faas.trigger`."""
     if task.kind is Kind.HTTP:
         return "http"
-    if batch or delivery.message is not None:
+    if batch or is_message(delivery):
         return "pubsub"
-    return "other"
+    event = delivery.attributes
+    return "timer" if event is not None and event.event_type == SCHEDULER_EVENT_TYPE else "other"
 
 
 def error_type(outcome: Outcome, error: BaseException | None) -> str | None:

@@ -132,9 +132,9 @@ class Telemetry:
         message = delivery.message
         request = context.of_request(delivery.headers)
         parent = None if message is None else context.of_message(message.attributes)
-        links = [] if parent is None else [request]
-        if arrival.wake is not None:
-            links.append(context.of_message(arrival.wake))
+        links = [] if parent is None else [parent, request]
+        if arrival.wake is not None and (wake := context.of_message(arrival.wake)) != parent:
+            links.append(wake)
         links += [
             context.of_message(each.message.attributes)
             for each in arrival.batch
@@ -153,7 +153,9 @@ class Telemetry:
         span = self._open().tracer.start_span(
             attributes.process_name(task, delivery, arrival.batch),
             context.under(parent or request),
-            SpanKind.SERVER if task.kind in (Kind.HTTP, Kind.RAW) else SpanKind.CONSUMER,
+            SpanKind.SERVER
+            if task.kind in (Kind.HTTP, Kind.RAW) or pairs["faas.trigger"] == "timer"
+            else SpanKind.CONSUMER,
             pairs,
             [Link(each) for each in links if each is not None],
         )
