@@ -156,21 +156,29 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.mark.slow
-def test_a_search_without_a_network_finds_guides_before_records(
-    site: Path, browser: Browser
-) -> None:
+def search(browser: Browser, site: Path, words: str) -> list[str]:
+    """Search without a network; return the titles of the results."""
     page = browser.new_context(offline=True).new_page()
-
     page.goto((site / "index.html").as_uri())
-    page.fill("input[name=q]", "replay a dead letter")
+    page.fill("input[name=q]", words)
     page.keyboard.press("Enter")
     page.get_by_text("Search finished").wait_for()
-    titles = page.locator("#search-results li > a").all_inner_texts()
+    return page.locator("#search-results li > a").all_inner_texts()
+
+
+@pytest.mark.slow
+def test_a_search_finds_guides_before_records(site: Path, browser: Browser) -> None:
+    titles = search(browser, site, "replay a dead letter")
 
     assert "Dead letters" in titles[:5]
     assert [title for title in titles[:8] if re.match(r"\d{4} ", title)] == []
     assert [title for title in titles if re.match(r"\d{4} ", title)] != []
+
+
+@pytest.mark.slow
+def test_a_search_finds_the_page_about_the_words_first(site: Path, browser: Browser) -> None:
+    assert search(browser, site, "dead letter")[0] == "Dead letters"
+    assert search(browser, site, "OTEL")[0] == "Traces and metrics"
 
 
 @pytest.mark.slow
