@@ -160,10 +160,10 @@ class Book:
         """
         with self.database.reading() as db:
             records = db.execute(
-                "SELECT id FROM letters WHERE id = ?1 OR message_id = ?1 OR original_id = ?1 "
-                "OR (job <> '' AND job = ?1) "
-                "ORDER BY id = ?1 DESC, time DESC LIMIT 20",
-                [text],
+                "SELECT id FROM letters WHERE id = :id OR message_id = :id OR original_id = :id "
+                "OR (job <> '' AND job = :id) "
+                "ORDER BY id = :id DESC, time DESC LIMIT 20",
+                {"id": text},
             )
             return [str(record["id"]) for record in records]
 

@@ -59,9 +59,9 @@ def entries(
     """
     records = db.execute(
         "SELECT time, by, what, letter, plan, detail FROM journal "
-        "WHERE (?1 IS NULL OR letter = ?1) AND (?2 IS NULL OR plan = ?2) "
-        "ORDER BY number DESC LIMIT ?3",
-        [letter, plan, limit],
+        "WHERE (:letter IS NULL OR letter = :letter) AND (:plan IS NULL OR plan = :plan) "
+        "ORDER BY number DESC LIMIT :limit",
+        {"letter": letter, "plan": plan, "limit": limit},
     )
     return [Entry(*record) for record in records]
 

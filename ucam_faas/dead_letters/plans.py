@@ -154,8 +154,8 @@ def plans(book: Book, *, id: str | None = None, limit: int = 50) -> list[Plan]:
     """
     with book.database.reading() as db:
         records = db.execute(
-            "SELECT * FROM plans WHERE ?1 IS NULL OR id = ?1 ORDER BY number DESC LIMIT ?2",
-            [id, limit],
+            "SELECT * FROM plans WHERE :id IS NULL OR id = :id ORDER BY number DESC LIMIT :limit",
+            {"id": id, "limit": limit},
         ).fetchall()
         return [_plan(db, record) for record in records]
 
@@ -221,9 +221,9 @@ def _plan(db: sqlite3.Connection, record: sqlite3.Row) -> Plan:
     ):
         targets[task] = (*targets.get(task, ()), _sends(To(to), place, count))
     excluded, edited = db.execute(
-        "SELECT (SELECT COUNT(*) FROM exclusions WHERE plan = ?1), "
-        "(SELECT COUNT(*) FROM rows WHERE plan = ?1 AND edited)",
-        number,
+        "SELECT (SELECT COUNT(*) FROM exclusions WHERE plan = :plan), "
+        "(SELECT COUNT(*) FROM rows WHERE plan = :plan AND edited)",
+        {"plan": record["number"]},
     ).fetchone()
     return Plan(
         id=record["id"],

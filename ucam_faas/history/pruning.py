@@ -76,9 +76,9 @@ def drop_some(database: sqlite3.Connection, before: float) -> bool:
     with transaction(database):
         search.drop(database, [row for row in rows if row[0] <= indexed])
         database.executemany(
-            f"DELETE FROM deliveries WHERE seq BETWEEN ?1 * {PLACES} "
-            f"AND ?1 * {PLACES} + {PLACES - 1}",
-            numbers,
+            f"DELETE FROM deliveries WHERE seq BETWEEN :seq * {PLACES} "
+            f"AND :seq * {PLACES} + {PLACES - 1}",
+            [{"seq": row[0]} for row in rows],
         )
         database.executemany("DELETE FROM messages WHERE seq = ?", numbers)
         is_done = len(rows) < DROPPED_AT_ONCE
