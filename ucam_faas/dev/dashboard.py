@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from ucam_faas.local_state import DASHBOARD_PORTS, FOLDER
@@ -38,63 +38,34 @@ def listen(host: str, port: int | None) -> socket.socket:
     return listener
 
 
-class Dashboard:
-    """A running process.
-
-    Args:
-        process: of the dashboard.
-        lifeline: the end of a pipe; the process ends when no process holds it any more.
-        port: that it listens on.
-        log: the file of its output.
-        on_end: is called with a sentence if the process ends by itself.
-    """
-
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        lifeline: int,
-        *,
-        port: int,
-        log: Path,
-        on_end: Callable[[str], None],
-    ) -> None:
-        self._process = process
-        self._lifeline = lifeline
-        self._port = port
-        self._log = log
-        self._watch = asyncio.ensure_future(self._tell(on_end))
-
-    async def _tell(self, on_end: Callable[[str], None]) -> None:
-        code = await self._process.wait()
-        see = f"; see {FOLDER}/{LOG}" if self._log.exists() and self._log.stat().st_size else ""
-        on_end(
-            f"the dashboard ended (exit code {code}{see}). To start it again, run "
-            f"`ucam-faas dashboard --port {self._port}` here"
-        )
-
-    async def stop(self) -> None:
-        """End the process."""
-        self._watch.cancel()
-        os.close(self._lifeline)
-        try:
-            await asyncio.wait_for(self._process.wait(), END_SECONDS)
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            await self._process.wait()
-
-
-async def start(listener: socket.socket, folder: Path, on_end: Callable[[str], None]) -> Dashboard:
-    """Start the process; pages wait until it answers.
+@asynccontextmanager
+async def running(
+    listener: socket.socket, folder: Path, on_end: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Run the process; pages wait until it answers.
 
     Args:
         listener: accepts its connections; it is closed in this process.
         folder: that `ucam-faas dev` runs in.
         on_end: is called with a sentence if the process ends by itself.
     """
+    port, log = listener.getsockname()[1], folder / FOLDER / LOG
+    process, lifeline = await _start(listener, folder, log)
+    watch = asyncio.ensure_future(_tell(process, port, log, on_end))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        os.close(lifeline)
+        await _end(process)
+
+
+async def _start(
+    listener: socket.socket, folder: Path, log: Path
+) -> tuple[asyncio.subprocess.Process, int]:
+    """Return the process, and the end of a pipe: it ends when no process holds that any more."""
     theirs, lifeline = os.pipe()
-    port, path = listener.getsockname()[1], folder / FOLDER / LOG
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         process = await asyncio.create_subprocess_exec(
             # -P: a user's file in this directory must not shadow Python's library.
@@ -102,8 +73,8 @@ async def start(listener: socket.socket, folder: Path, on_end: Callable[[str], N
             *(str(listener.fileno()), str(theirs), str(folder)),
             pass_fds=(listener.fileno(), theirs),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,  # Control-C is for us: it ends with this process
         )
     except BaseException:
@@ -111,6 +82,26 @@ async def start(listener: socket.socket, folder: Path, on_end: Callable[[str], N
         raise
     finally:
         os.close(theirs)
-        os.close(log)
+        os.close(output)
         listener.close()
-    return Dashboard(process, lifeline, port=port, log=path, on_end=on_end)
+    return process, lifeline
+
+
+async def _tell(
+    process: asyncio.subprocess.Process, port: int, log: Path, on_end: Callable[[str], None]
+) -> None:
+    code = await process.wait()
+    see = f"; see {FOLDER}/{LOG}" if log.exists() and log.stat().st_size else ""
+    on_end(
+        f"the dashboard ended (exit code {code}{see}). To start it again, run "
+        f"`ucam-faas dashboard --port {port}` here"
+    )
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    try:
+        await asyncio.wait_for(process.wait(), END_SECONDS)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()

@@ -1,12 +1,15 @@
-"""Events of the emulator in, events of the history out."""
+"""The history of a session: events of the emulator in, events of the history out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from functools import lru_cache
 from typing import Any, Protocol
 
 from ucam_faas.clock import SystemClock
+from ucam_faas.dev.options import DevOptions
 from ucam_faas.emulator.core.engine import Engine
 from ucam_faas.emulator.core.storage import Message
 from ucam_faas.history.events import (
@@ -20,6 +23,28 @@ from ucam_faas.history.events import (
     Row,
     Scheduled,
 )
+from ucam_faas.history.recorder import Recorder
+
+
+@asynccontextmanager
+async def recording(
+    options: DevOptions, tell: Callable[[str], None]
+) -> AsyncIterator[Recorder | None]:
+    """Keep a history, if one is wanted.
+
+    Args:
+        options: where, and how much.
+        tell: see `Recorder`.
+    """
+    if options.history is None:
+        yield None
+        return
+    with ExitStack() as stack:
+        recorder = Recorder(
+            options.history, days=options.history_days, megabytes=options.history_mb, tell=tell
+        )
+        yield stack.enter_context(recorder)
+        await asyncio.to_thread(stack.close)  # it writes the rest
 
 
 class Put(Protocol):

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -30,7 +31,7 @@ from ucam_faas.dev.not_loaded import answering
 from ucam_faas.dev.observer import SessionObserver
 from ucam_faas.dev.options import DevOptions, environment_of, reachable
 from ucam_faas.dev.provisioning import Provisioning
-from ucam_faas.dev.recorded import Recorded
+from ucam_faas.dev.recorded import Recorded, recording
 from ucam_faas.dev.stream import Emit, Stream
 from ucam_faas.dev.sweeping import sweeping
 from ucam_faas.emulator.emulator import PORT_ADVICE, Emulator, Options, listen, reset
@@ -109,12 +110,13 @@ class Session:
                 ("GET", local_state.PAGE): _folder_page,
             }
             async with (
-                self._recording(),
+                recording(options, tell=partial(self._stream.line, "warning", "")) as recorder,
                 Emulator(emulator_options, observer=self._observer, pages=pages) as emulator,
             ):
-                if self._recorder is not None:
-                    put, project = self._recorder.put, options.project
-                    self._observer.record(Recorded(put, emulator.engine, project))
+                self._recorder = recorder
+                if recorder is not None:
+                    recorded = Recorded(recorder.put, emulator.engine, options.project)
+                    self._observer.record(recorded)
                 async with self._dashboard(dashboard):
                     try:
                         await self._serve(listener, emulator)
@@ -135,24 +137,6 @@ class Session:
         await asyncio.gather(*self._endings.values())
 
     @contextlib.asynccontextmanager
-    async def _recording(self) -> AsyncIterator[None]:
-        """Keep a history, if one is wanted."""
-        options = self._options
-        if options.history is None:
-            yield
-            return
-        with contextlib.ExitStack() as stack:
-            self._recorder = Recorder(
-                options.history,
-                days=options.history_days,
-                megabytes=options.history_mb,
-                tell=lambda sentence: self._stream.line("warning", "", sentence),
-            )
-            stack.enter_context(self._recorder)
-            yield
-            await asyncio.to_thread(stack.close)  # it writes the rest
-
-    @contextlib.asynccontextmanager
     async def _dashboard(self, listener: socket.socket | None) -> AsyncIterator[None]:
         """Say where the dashboard is, before all else, and start it, if one is wanted."""
         if listener is None:
@@ -165,13 +149,9 @@ class Session:
             self._links = self._dashboard_url
         if takes_escapes(sys.stdout):
             self._stream.links = self._links
-        dashboard = await dashboards.start(
-            listener, Path.cwd(), lambda text: self._stream.line("error", "", text)
-        )
-        try:
+        tell = partial(self._stream.line, "error", "")
+        async with dashboards.running(listener, Path.cwd(), tell):
             yield
-        finally:
-            await dashboard.stop()
 
     def _tell_of_ending(self, busy: list[str]) -> None:
         if busy:
