@@ -122,14 +122,14 @@ def test_first_backoff(pubsub: PubSub, sink: Sink) -> None:
 
 @answers("The backoff grows with each failure.", docs="Push subscriptions", google="always 1 s")
 def test_growing_backoff(pubsub: PubSub, sink: Sink) -> None:
-    sink.answers = [500] * 3 + [200]
+    sink.answers = [500] * 5 + [200]
     topic, _ = pubsub.subscribed_topic(push_config={"push_endpoint": sink.url})
     pubsub.publish(topic, b"x")
 
-    pushes = sink.wait_for(4)
+    pushes = sink.wait_for(6)
 
-    first, _, third = (after.at - before.at for before, after in pairwise(pushes))
-    assert third > 1.5 * first
+    first, *_, last = (after.at - before.at for before, after in pairwise(pushes))
+    assert last > 1.5 * first  # 16 times, but a busy machine may hold up the first
 
 
 @answers(

@@ -72,18 +72,14 @@ def test_backoff_after_expiry(pubsub: PubSub) -> None:
 def test_growing_backoff(pubsub: PubSub) -> None:
     topic, subscription = pubsub.subscribed_topic(retry_policy=policy(0.2, 10))
     pubsub.publish(topic, b"x")
-    delays = []
 
     (received,) = pubsub.pull(subscription)
-    for _ in range(3):
+    for least in (0.15, 0.3, 0.6):  # a busy machine may take any time more
         start = time.monotonic()
         pubsub.modify(subscription, 0, received)
         (received,) = pubsub.pull(subscription)
-        delays.append(time.monotonic() - start)
-        assert delays[-1] > 0.15
 
-    assert delays[1] > 1.2 * delays[0]
-    assert delays[2] > 1.2 * delays[1]
+        assert time.monotonic() - start > least
 
 
 @retries(
