@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from operator import itemgetter
 from typing import Any
 
 from pydantic_core import to_json
 
-from ucam_faas.history.database import PLACES, SPANS, transaction
+from ucam_faas.history.database import PLACES, transaction
+from ucam_faas.history.entries import DEAD_LETTERED, DONE, FAILED, PUBLISHED, Entries, last_number
 from ucam_faas.history.events import (
     Answered,
     Cancelled,
@@ -46,13 +46,6 @@ SUBSCRIPTION_ATTRIBUTE = "CloudPubSubDeadLetterSourceSubscription"
 ORIGINAL_ATTRIBUTE = "ucam_faas_message_id"
 """Of a dead letter that a task published: the delivery that it gave up."""
 REASON_ATTRIBUTE = "ucam_faas_reason"
-_COUNTED = ("published", "done", "failed", "dead_lettered")
-
-
-_PUT_COUNTER = (
-    "INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in _COUNTED)
-)
 
 
 class Ledger:
@@ -64,18 +57,11 @@ class Ledger:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._db = database
-        self._messages: list[tuple[object, ...]] = []
-        self._lines: list[tuple[object, ...]] = []
-        self._events: list[tuple[float, EventKind, Delivery | Run | None, tuple[str, ...]]] = []
-        self._counts: dict[tuple[int, str], list[int]] = {}
         self._rows = Rows(database)
+        self._entries = Entries(database)
         self._letters: dict[tuple[str, str], tuple[str, str, str]] = {}
         """Topic, id and reason of those that tasks published, by the deliveries they gave up."""
-        self._last_message = self._last("messages")
-        self._last_run = self._last("runs")
-        self._last_line = self._last("lines")
-        self._last_event = self._last("events")
-        self._dropped = 0
+        self._last_run = last_number(database, "runs")
         self._early: dict[tuple[str, str], list[Logged]] = {}
         """Lines that came before the news of their deliveries."""
         self.watermark = 0.0
@@ -103,7 +89,7 @@ class Ledger:
     @property
     def is_waiting(self) -> bool:
         """There are lines without their deliveries, or failures without their lines."""
-        return bool(self._early or self._events)
+        return bool(self._early) or self._entries.is_waiting
 
     def flush(self) -> None:
         """Write everything that was taken, in one transaction.
@@ -112,37 +98,23 @@ class Ledger:
             Exception: SQLite's, or of a value that it can't hold; nothing is written, and all of it
                 is forgotten.
         """
-        many, is_written = self._db.executemany, False
+        is_written = False
         try:
             with transaction(self._db):
-                many("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", self._messages)
                 self._rows.write()
-                many("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._lines)
-                many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", self._event_rows())
-                many(_PUT_COUNTER, self._counter_rows())
-                if self._dropped:
-                    statement = "UPDATE facts SET value = value + ? WHERE name = 'dropped'"
-                    self._db.execute(statement, (self._dropped,))
+                self._entries.write()
             is_written = True
-        except Exception:
-            self._events.clear()
-            raise
         finally:
-            self._messages.clear()
-            self._lines.clear()
-            self._counts.clear()
-            self._dropped = 0
+            self._entries.forget(is_written=is_written)
             self._rows.forget(is_written=is_written)
             keep_last(self._letters)
 
     # -- what happened to messages ------------------------------------------------------------
 
     def _published(self, event: Published) -> None:
-        self._last_message += 1
         time, message_id, topic, key, attributes, data, readers = event
-        row = (self._last_message, message_id, time, topic, key, to_json(attributes).decode(), data)
-        self._messages.append(row)
-        place = self._last_message * PLACES
+        text = to_json(attributes).decode()
+        place = self._entries.message(message_id, time, topic, key, text, data) * PLACES
         state = MessageState.WAITING if readers else MessageState.UNREAD
         for number, subscription in enumerate(readers[:PLACES] or [None]):
             task = None if subscription is None else task_of(subscription)
@@ -152,14 +124,14 @@ class Ledger:
             )  # fmt: skip
             self._rows.add(delivery)
             if subscription is not None:
-                self._count(time, task or "", 0)
+                self._entries.count(time, task or "", PUBLISHED)
         if ORIGINAL_ATTRIBUTE in attributes:
             original = attributes.get(SUBSCRIPTION_ATTRIBUTE, ""), attributes[ORIGINAL_ATTRIBUTE]
             reason = attributes.get(REASON_ATTRIBUTE, "")[:LONGEST_REASON]
             self._letters[original] = topic, message_id, reason
         task = task_of(readers[0]) if readers else ""
         text = f"{topic}, {len(data)} byte{'s' * (len(data) != 1)}"
-        self._events.append((time, EventKind.PUBLISHED, None, (task, message_id, "", text)))
+        self._entries.event(time, EventKind.PUBLISHED, None, task, message_id, "", text)
 
     def _delivered(self, event: Delivered) -> None:
         time, subscription, message_id, attempt = event
@@ -186,9 +158,9 @@ class Ledger:
             delivery.reason = ""
         state = MessageState.DONE if is_success else MessageState.FAILED
         self._change(delivery, state)
-        self._count(time, run.task, 2 if run.failed else 1)
+        self._entries.count(time, run.task, FAILED if run.failed else DONE)
         kind = EventKind.FAILED if run.failed else EventKind.DONE
-        self._events.append((time, kind, run, ()))
+        self._entries.event(time, kind, run)
         self._take_early(subscription, message_id)
 
     def _pulled(self, event: Pulled) -> None:
@@ -201,11 +173,11 @@ class Ledger:
         letter = self._letters.pop((subscription, message_id), None)
         if letter is None:
             self._change(delivery, MessageState.DONE)
-            self._count(time, delivery.task or "", 1)
-            self._events.append((time, EventKind.DONE, delivery, ("pulled",)))
+            self._entries.count(time, delivery.task or "", DONE)
+            self._entries.event(time, EventKind.DONE, delivery, "pulled")
             return
         topic, letter_id, delivery.reason = letter
-        self._count(time, delivery.task or "", 2)
+        self._entries.count(time, delivery.task or "", FAILED)
         self._dead_lettered(
             DeadLettered(time, subscription, message_id, topic, letter_id), delivery.reason
         )
@@ -224,9 +196,9 @@ class Ledger:
         if delivery.runs:  # of one that the task itself gave up, the answer is a success
             delivery.reason = delivery.runs[-1].reason or delivery.reason
         self._change(delivery, MessageState.DEAD_LETTERED)
-        self._count(time, delivery.task or "", 3)
+        self._entries.count(time, delivery.task or "", DEAD_LETTERED)
         text = ", ".join(filter(None, (f"message {letter_id} of {topic}", reason)))
-        self._events.append((time, EventKind.DEAD_LETTERED, delivery, (text,)))
+        self._entries.event(time, EventKind.DEAD_LETTERED, delivery, text)
 
     def _end_open(self, delivery: Delivery, time: float) -> bool:
         run = delivery.runs[-1] if delivery.runs else None
@@ -247,7 +219,7 @@ class Ledger:
         run = self._new_run(time, delivery.task or "", delivery.subscription or "", delivery.id)
         run.attempt = attempt
         delivery.runs = [*delivery.runs[-1:], run]
-        self._events.append((time, EventKind.DELIVERED, run, ()))
+        self._entries.event(time, EventKind.DELIVERED, run)
         return run
 
     def _new_run(self, time: float, task: str, subscription: str, message_id: str) -> Run:
@@ -261,10 +233,10 @@ class Ledger:
 
     def _scheduled(self, event: Scheduled) -> None:
         text = "by hand" if event.is_forced else ""
-        self._events.append((event.time, EventKind.SCHEDULED, None, (event.schedule, "", "", text)))
+        self._entries.event(event.time, EventKind.SCHEDULED, None, event.schedule, "", "", text)
 
     def _lost(self, event: Dropped) -> None:
-        self._dropped += event.number
+        self._entries.dropped(event.number)
 
     # -- what the log says --------------------------------------------------------------------
 
@@ -306,13 +278,11 @@ class Ledger:
         if line.end is None:
             ids = (line.task, line.message_id, run.job_id if run else "")
             text = f"{line.severity} {line.message}"[:LONGEST_REASON]
-            self._events.append((line.time, EventKind.LOGGED, None, (*ids, text)))
+            self._entries.event(line.time, EventKind.LOGGED, None, *ids, text)
         elif run is not None:
             self._ended(run, line, line.end)
         if line.end is None or line.fields or line.traceback:  # else its run says it all
-            self._last_line += 1
-            about = (line.execution_id, line.time, line.task, line.severity, line.message)
-            self._lines.append((self._last_line, *about, line.fields or "{}", line.traceback))
+            self._entries.line(line)
 
     def _line_run(self, line: Logged) -> Run:
         """Return a new run, of an execution that no push began."""
@@ -353,15 +323,15 @@ class Ledger:
             run.began = min(run.began, line.began)
             if run.ended is None:  # else it was counted
                 run.ended, run.failed = line.time, end.is_failure
-                self._count(line.time, run.task, 2 if end.is_failure else 1)
+                self._entries.count(line.time, run.task, FAILED if end.is_failure else DONE)
                 kind = EventKind.FAILED if end.is_failure else EventKind.DONE
-                self._events.append((line.time, kind, run, ()))
+                self._entries.event(line.time, kind, run)
             return
         if end.is_failure and not run.failed:  # answered as handled: the task itself gave it up
             run.failed = True
             if run.ended is not None:
-                self._count(run.ended, run.task, 1, -1)
-                self._count(run.ended, run.task, 2)
+                self._entries.count(run.ended, run.task, DONE, -1)
+                self._entries.count(run.ended, run.task, FAILED)
         if run.reason and (run.failed or delivery.letter):
             delivery.reason = run.reason
             self._rows.change(delivery)
@@ -372,54 +342,13 @@ class Ledger:
         """Return a delivery; that of a message from before the history is made."""
         delivery = self._rows.delivery(subscription, message_id)
         if delivery is None:
-            self._last_message += 1
-            self._messages.append((self._last_message, message_id, time, "", "", "{}", b""))
+            number = self._entries.message(message_id, time, "", "", "{}", b"")
             delivery = Delivery(
-                self._last_message * PLACES, message_id, time, "", subscription,
+                number * PLACES, message_id, time, "", subscription,
                 task_of(subscription), MessageState.WAITING, 0, "", 0, None, None, [],
             )  # fmt: skip
             self._rows.add(delivery)
         return delivery
-
-    def _count(self, time: float, task: str, what: int, by: int = 1) -> None:
-        counts = self._counts.setdefault((int(time) // 60, task), [0, 0, 0, 0])
-        counts[what] += by
-
-    # -- rows ---------------------------------------------------------------------------------
-
-    def _counter_rows(self) -> list[tuple[object, ...]]:
-        return [
-            (span, minute * 60 // span * span, task, *counts)
-            for (minute, task), counts in self._counts.items()
-            for span in SPANS
-        ]
-
-    def _event_rows(self) -> list[tuple[object, ...]]:
-        rows = []
-        events, self._events = self._events, []
-        events.sort(key=itemgetter(0))
-        for time, kind, about, texts in events:
-            if isinstance(about, Run):
-                if kind is EventKind.DELIVERED and about.ended is not None:
-                    continue  # its end is in this batch, too
-                is_late = about.ended is not None and about.status.isdigit() and not about.outcome
-                if is_late and not texts:  # its line has the outcome, and comes in a moment
-                    self._events.append((time, kind, about, ("waited",)))
-                    continue
-                if kind is EventKind.DONE and about.failed:
-                    kind = EventKind.FAILED  # answered as handled: the task itself gave it up
-                text = f"attempt {about.attempt}" if about.attempt else ""
-                if kind is EventKind.FAILED:
-                    text = ", ".join(filter(None, (text, about.reason or about.status)))
-                texts = (about.task, about.message_id, about.job_id, text)
-            elif about is not None:
-                texts = (about.task or "", about.id, "", texts[0])
-            self._last_event += 1
-            rows.append((self._last_event, time, kind, *texts))
-        return rows
-
-    def _last(self, table: str) -> int:
-        return int(self._db.execute(f"SELECT ifnull(max(seq), 0) FROM {table}").fetchone()[0])
 
     def _recover(self) -> None:
         """Note what a process that was killed left behind."""
