@@ -63,7 +63,8 @@ class Shop:
         runtime = Runtime(settings, clock, MemoryPublisher(), store=self.store)
         self._fail_a_job(payload)
         self.scene = Scene(self.folder)
-        self.scene.publish(letter(1, key=SECRET, to=SECRET).model_copy(update={"data": payload}))
+        died = letter(1, key=SECRET, to=SECRET, ucam_faas_reason=SECRET)  # as in DeadLetter(SECRET)
+        self.scene.publish(died.model_copy(update={"data": payload}))
         needs = TaskNeeds(name="store", path="/store", takes="Order", topic="orders")
         self.backends = Backends(
             place="shop",
@@ -118,7 +119,10 @@ READS: dict[str, dict[str, Any]] = {
     "list_jobs": {},
     "show_job": {"id": "job-1"},
 }
-WITH_VALUES = {"list_messages", "explain_message", "show_dead_letter", "list_jobs", "show_job"}
+WITH_VALUES = {
+    *("list_messages", "explain_message", "list_dead_letters", "show_dead_letter"),
+    *("list_jobs", "show_job"),
+}
 
 
 async def read_all(agent: Agent) -> dict[str, str]:
@@ -175,14 +179,23 @@ def test_hidden_values_cannot_be_searched_for(
         ("drop_tables", {}, "There is no tool 'drop_tables'. There are: list_tasks,"),
         ("show_task", {}, "task: Field required"),
         ("show_task", {"task": "stor"}, "There is no task 'stor'. There are: store."),
-        ("show_task", {"task": "store", "all": True}, "all: Extra inputs are not permitted"),
+        (
+            "show_task",
+            {"task": "store", "all": True},
+            "all: Extra inputs are not permitted. show_task takes: task.",
+        ),
+        ("list_messages", {"task": "stor"}, "There is no task 'stor'. There are: store."),
+        ("list_dead_letters", {"task": "stor"}, "There is no task 'stor'. There are: store."),
+        ("list_jobs", {"task": "stor"}, "There is no task 'stor'. There are: store."),
+        ("plan_replay", {"ids": ["9"]}, "No single dead letter has the id '9'. list_dead_letters"),
+        ("plan_replay", {"text": "none"}, "No dead letter matches. list_dead_letters lists"),
         ("list_messages", {"limit": 10**6}, "limit: Input should be less than or equal to 100"),
         ("list_messages", {"state": "gone"}, "state: Input should be 'unread',"),
         ("explain_message", {"message_id": "../1"}, "The history has no message '../1'."),
         ("show_dead_letter", {"id": "9"}, "No single dead letter has the id '9'."),
         ("plan_replay", {}, "Choose letters: by ids, task, cause or text."),
         ("plan_replay", {"ids": ["1"], "task": "x"}, "Give ids, or the other arguments,"),
-        ("show_plan", {"plan": "x"}, "There is no plan 'x'."),
+        ("show_plan", {"plan": "x"}, "There is no plan 'x'. plan_replay makes one."),
         ("show_job", {"id": "x"}, "There is no job 'x'"),
         ("list_schedules", {}, "There are no schedules here"),
         ("check_payload", {"task": "store"}, "The tasks' code isn't known here."),
@@ -199,13 +212,46 @@ def test_a_wrong_call_gets_an_answer_to_learn_from(
 
 
 def test_a_plan_of_nothing_is_not_kept(shop: Shop) -> None:
+    async def plan(agent: Agent) -> str:
+        return await agent.refused("plan_replay", task="another")
+
+    refused = inside(lambda: shop.backends, plan)
+
+    assert refused.startswith("There is no task 'another'.")
+    assert shop.scene.bench().plans() == []
+
+
+def test_a_plan_that_leaves_all_out_says_why_and_is_not_kept(shop: Shop) -> None:
+    shop.scene.publish(letter(2, ucam_faas_replays="1", ucam_faas_task="charge"))
+
     async def plan(agent: Agent) -> Any:
-        return await agent.call("plan_replay", task="another")
+        await agent.call("list_dead_letters", refresh=True)
+        return await agent.call("plan_replay", ids=[f"{KEEPER}/2"])
 
     planned = inside(lambda: shop.backends, plan)
 
-    assert (planned["id"], planned["letters"]) == (None, 0)
+    assert (planned["id"], planned["letters"], planned["left_out"]) == (None, 0, 1)
+    assert "--again" in planned["excluded"][0]["reason"]
     assert shop.scene.bench().plans() == []
+
+
+def test_messages_come_by_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    history.write(path, [published(str(number)) for number in range(5)])
+    backends = Backends(history=History(path))
+
+    async def pages(agent: Agent) -> list[list[str]]:
+        ids, before = [], None
+        while True:
+            page = await agent.call("list_messages", limit=2, before=before)
+            ids.append([row["id"] for row in page["messages"]])
+            before = page["next_before"]
+            if before is None:
+                return ids
+
+    assert inside(lambda: backends, pages) == [["4", "3"], ["2", "1"], ["0"]]
+    assert backends.history is not None
+    backends.history.close()
 
 
 def test_a_bug_tells_an_agent_nothing(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,6 +327,15 @@ def test_every_tool_tells_what_it_is_for() -> None:
     for tool in TOOLS:
         assert tool.description().endswith(".")
         assert not tool.writes or not tool.keeps
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.tool_name())
+def test_every_argument_says_what_to_put_there(tool: Any) -> None:
+    """It's all that a model knows of it."""
+    for name, field in tool.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+        assert len(field.description.split()) >= 3, name
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from ucam_faas.backends.ports import Backends
 from ucam_faas.exceptions import JobStoreError, PayloadMissingError
 from ucam_faas.jobs.rows import Row
 from ucam_faas.jobs.states import State
-from ucam_faas.mcp.tools import MOST_ROWS, Tool, ToolError, payload
+from ucam_faas.mcp.tools import Limit, Tool, ToolError, check_task, payload
 
 STEPS = 50
 """The latest steps that are shown."""
@@ -22,10 +22,12 @@ class ListJobs(Tool):
     """List jobs, the latest first, with the error of each that failed."""
 
     task: str | None = None
+    """Name of the task; null: any."""
     states: list[State] = Field(default_factory=list)
-    """Empty: in any state."""
+    """States of the jobs; empty: any."""
     lane: str | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 20
+    """Lane of the task; null: any."""
+    limit: Limit = 20
 
     def run(self, backends: Backends) -> dict[str, Any]:
         """Return the jobs."""
@@ -34,7 +36,9 @@ class ListJobs(Tool):
             task=self.task, states=frozenset(self.states), lane=self.lane, limit=self.limit
         )
         hidden = backends.hides_payloads
-        return {"jobs": [_document(row, hidden=hidden, whole=False) for row in chosen.rows(jobs)]}
+        rows = list(chosen.rows(jobs))
+        check_task(backends, self.task, rows)
+        return {"jobs": [_document(row, hidden=hidden, whole=False) for row in rows]}
 
 
 class ShowJob(Tool):
@@ -43,8 +47,9 @@ class ShowJob(Tool):
     """
 
     id: str
+    """Id of the job."""
     task: str | None = None
-    """Where jobs of several tasks have the id."""
+    """Name of its task, needed only where jobs of several tasks have the id."""
 
     def run(self, backends: Backends) -> dict[str, Any]:
         """Return the job."""
@@ -66,9 +71,11 @@ class ActOnJob(Tool):
 
     writes: ClassVar[bool] = True
     id: str
+    """Id of the job."""
     task: str | None = None
-    """Where jobs of several tasks have the id."""
+    """Name of its task, needed only where jobs of several tasks have the id."""
     action: Literal["retry", "cancel", "resume"]
+    """The change to make."""
 
     def run(self, backends: Backends) -> dict[str, Any]:
         """Do it, and return its result."""

@@ -13,7 +13,7 @@ from ucam_faas.dead_letters.documents import attributes_json
 from ucam_faas.history.reader import History
 from ucam_faas.history.rows import Line, Message, MessageRow, MessageState, Run
 from ucam_faas.logs.times import utc_text
-from ucam_faas.mcp.tools import MOST_ROWS, Tool, ToolError, look, payload, reject_values
+from ucam_faas.mcp.tools import Limit, Tool, ToolError, check_task, look, payload, reject_values
 
 LINES = 50
 """Log lines of an attempt that a tool shows: the first ones."""
@@ -27,18 +27,20 @@ class ListMessages(Tool):
     """
 
     task: str | None = None
-    """That reads them."""
+    """Name of the task that reads the messages; null: any."""
     topic: str | None = None
+    """Topic that the messages were published to, as list_messages shows it; null: any."""
     state: MessageState | None = None
+    """How far the messages are; null: in any state."""
     text: str | None = None
-    """Words of the payload, the ordering key or the attributes."""
+    """Words that the payload, the ordering key or the attributes contain."""
     attribute: str | None = None
-    """`name=value`."""
+    """An attribute that the messages have, as `name=value`."""
     within_minutes: Annotated[float, Field(gt=0)] | None = None
-    """Published within this time."""
+    """Only messages published within so many minutes from now; null: all that are kept."""
     before: Annotated[int, Field(ge=0, le=2**62)] | None = None
-    """`key` of the last message of the page before."""
-    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 20
+    """For the next page: `next_before` of the page before."""
+    limit: Limit = 20
 
     def run(self, backends: Backends) -> dict[str, Any]:
         """Return the messages."""
@@ -57,7 +59,11 @@ class ListMessages(Tool):
             before=self.before,
             limit=self.limit,
         )
-        return {"messages": [_row(row, hidden=backends.hides_payloads) for row in rows]}
+        check_task(backends, self.task, rows)
+        return {
+            "messages": [_row(row, hidden=backends.hides_payloads) for row in rows],
+            "next_before": rows[-1].key if len(rows) == self.limit else None,
+        }
 
 
 class ExplainMessage(Tool):
@@ -66,6 +72,7 @@ class ExplainMessage(Tool):
     """
 
     message_id: str
+    """Id of the message, as publish and list_messages return it."""
 
     def run(self, backends: Backends) -> dict[str, Any]:
         """Return the life of the message."""
@@ -100,6 +107,7 @@ def _history(backends: Backends) -> History:
 def _row(row: MessageRow, *, hidden: bool) -> dict[str, Any]:
     """Return a message in a list; its reason quotes the exception."""
     document = asdict(row) | {"time": utc_text(row.time)}
+    del document["key"]  # of the row, and not the ordering key
     return document | ({"reason": "(hidden)"} if hidden and row.reason else {})
 
 

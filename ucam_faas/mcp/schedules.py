@@ -22,6 +22,7 @@ class RunSchedule(Tool):
 
     writes: ClassVar[bool] = True
     name: str
+    """Name of the schedule, as list_schedules returns it."""
 
     def run(self, backends: Backends) -> dict[str, Any]:
         """Run it, and return it."""

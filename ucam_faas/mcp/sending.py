@@ -24,12 +24,16 @@ class Sending(Tool):
     """A message for a task."""
 
     task: str
+    """Name of the task, as list_tasks returns it."""
     payload: Any = None
-    """Any JSON value that fits the task's schema; default: a sample that the task accepts."""
+    """JSON value that fits the task's schema, which show_task returns. Left out: a sample that the
+    task accepts."""
     data_base64: str | None = None
-    """The message's bytes, instead of a payload."""
+    """Bytes of the message in Base64, instead of a payload."""
     attributes: dict[str, str] = Field(default_factory=dict)
+    """Attributes of the message: texts by name."""
     ordering_key: str = ""
+    """Ordering key of the message; empty: none."""
 
     def data(self, backends: Backends, task: KnownTask) -> bytes:
         """Return the data in the form in which they are sent, once the task accepts them."""
@@ -76,6 +80,7 @@ class Publish(Sending):
 
     writes: ClassVar[bool] = True
     wait_seconds: Annotated[float, Field(ge=0, le=60)] = 5
+    """How long to wait for the readers, at most."""
 
     def run(self, backends: Backends) -> dict[str, Any]:
         """Publish it, and return its id and how far it is."""
@@ -105,15 +110,18 @@ class SendJob(Sending):
 
     writes: ClassVar[bool] = True
     lane: str = ""
+    """Lane of the task, of those that show_task returns; empty: the default."""
     id: str = ""
-    """Empty: the task's rules make it, or it's a new one."""
+    """Id of the job; empty: made by the task's rules, or a new one."""
     delay_seconds: Annotated[float, Field(ge=0)] = 0
+    """Seconds until the job may start."""
 
     def run(self, backends: Backends) -> dict[str, Any]:
         """Send it, and return its id."""
         task = task_of(backends, self.task)
         if self.lane and self.lane not in task.needs.lanes:
-            raise ToolError(f"{self.task} has no lane {self.lane!r}.")
+            lanes = ", ".join(task.needs.lanes)
+            raise ToolError(f"{self.task} has no lane {self.lane!r}. There are: {lanes}.")
         id, earlier = sending.send(
             backends,
             task.needs,

@@ -116,7 +116,7 @@ def _called(connect: Connect, tool: type[Tool], arguments: dict[str, Any]) -> ty
     except UnicodeEncodeError:
         return _error("An argument has half a character, such as \\ud800.")
     except ValidationError as error:
-        return _error(_invalid(error))
+        return _error(f"{_invalid(error)}. {tool.tool_name()} takes: {_arguments(tool)}.")
     except UCAMFAASException as error:
         return _error(str(error))
     except Exception as error:  # a bug; the agent's program shows stderr
@@ -129,6 +129,10 @@ def _called(connect: Connect, tool: type[Tool], arguments: dict[str, Any]) -> ty
 def _invalid(error: ValidationError) -> str:
     items = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in items)
+
+
+def _arguments(tool: type[Tool]) -> str:
+    return ", ".join(tool.model_fields) or "no arguments"
 
 
 def _error(text: str) -> types.CallToolResult:

@@ -31,7 +31,7 @@ class ShowTask(Tool):
     """Show a task: its rules, the JSON schema of its payload, and a payload that it takes."""
 
     task: str
-    """Its name."""
+    """Name of the task, as list_tasks returns it."""
 
     def run(self, backends: Backends) -> dict[str, Any]:
         """Return the task."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sized
 from copy import copy
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ucam_faas.actions.payloads import shown
 from ucam_faas.backends.ports import NO_CODE, Backends, KnownTask
@@ -17,6 +18,9 @@ from ucam_faas.logs.times import utc_text
 
 MOST_ROWS = 100
 """Of a list that a tool returns."""
+Limit = Annotated[
+    int, Field(ge=1, le=MOST_ROWS, description=f"The most rows to return, 1 to {MOST_ROWS}.")
+]
 
 
 class ToolError(UCAMFAASException):
@@ -76,6 +80,21 @@ def tasks_of(backends: Backends) -> list[KnownTask]:
     if not tasks:
         raise ToolError(backends.notice or NO_CODE)
     return tasks
+
+
+def check_task(backends: Backends, name: str | None, rows: Sized) -> None:
+    """Refuse the name of an unknown task, which would be taken for one without failures.
+
+    Args:
+        backends: know the tasks that are there now.
+        name: that was asked for; None: any.
+        rows: that were found; those of a task that was removed may be there.
+
+    Raises:
+        ToolError: there is no such task.
+    """
+    if name is not None and not rows and backends.tasks():
+        task_of(backends, name)
 
 
 def workbench_of(backends: Backends) -> Workbench:
