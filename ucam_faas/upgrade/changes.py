@@ -330,7 +330,7 @@ NAMES = (
 
 REQUIREMENT = Change(
     what="the requirement `ucam-faas`",
-    here="it excludes this version",
+    here="it names a version of 1.0, or an upper bound",
     do="require `ucam-faas>=2,<3`",
     rule="requirement",
     breaks=True,
