@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
 from ucam_faas.events import tracing
 from ucam_faas.events.tracing import TRACE_ATTRIBUTES, Trace
 from ucam_faas.gcp.limits import MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES
+from ucam_faas.telemetry.arrival import Arrival
 
 logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
 """Its warnings have `tracestate` in full: a sender's text, of any length."""
@@ -28,6 +29,22 @@ def of_message(attributes: Mapping[str, str]) -> SpanContext | None:
 def of_request(headers: Mapping[str, str]) -> SpanContext | None:
     """Return the context of a request."""
     return _span_context(tracing.from_headers(headers), headers.get("tracestate"))
+
+
+def of_arrival(arrival: Arrival) -> tuple[SpanContext | None, list[Link]]:
+    """Return the parent of the span of an execution, and its links.
+
+    The parent is the message, or else the request; the links are to both, to the message that woke
+    a job, and to those of a batch.
+    """
+    message, request = arrival.delivery.message, of_request(arrival.delivery.headers)
+    parent = None if message is None else of_message(message.attributes)
+    links = [] if parent is None else [parent, request]
+    if arrival.wake is not None and (wake := of_message(arrival.wake)) != parent:
+        links.append(wake)
+    messages = [each.message for each in arrival.batch if each.message is not None]
+    links += [of_message(each.attributes) for each in messages]
+    return parent or request, [Link(each) for each in links if each is not None]
 
 
 def under(parent: SpanContext | None) -> Context | None:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from ucam_faas.telemetry.connection import Connection
+from ucam_faas.telemetry.losses import QUEUE_IS_FULL, RECEIVER_FAILED
 
 MAX_EXPORTED = 512
 """Spans in one request."""
-QUEUE_IS_FULL = "the queue is full"
-RECEIVER_FAILED = "the receiver failed, or didn't answer"
 
 
 class SpanQueue(SpanProcessor):

@@ -7,7 +7,6 @@ thread of its own.
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,15 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry import context as contexts, trace
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    Span,
-    SpanKind,
-    Status,
-    StatusCode,
-    Tracer,
-)
+from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, Tracer
 
 from ucam_faas.clock import Clock, SystemClock
 from ucam_faas.config import Settings
@@ -34,17 +25,16 @@ from ucam_faas.outcomes import Outcome, name
 from ucam_faas.tasks.task import Kind, Task
 from ucam_faas.telemetry import attributes, context, providers
 from ucam_faas.telemetry.arrival import Arrival
+from ucam_faas.telemetry.losses import RECEIVER_FAILED, UNANSWERED, Losses
 from ucam_faas.telemetry.metrics import Metrics
 from ucam_faas.telemetry.of_user import provider_of_user
 from ucam_faas.telemetry.providers import Reader
 from ucam_faas.telemetry.sender import Sender
-from ucam_faas.telemetry.span_queue import RECEIVER_FAILED, SpanQueue
+from ucam_faas.telemetry.span_queue import SpanQueue
 
 SCOPE = "ucam_faas"
 LAST_SECONDS = 2.0
 """The longest wait for the last export, at the end of a process."""
-LOST = "ucam_faas_telemetry_lost"
-UNANSWERED = "the receiver didn't answer before the end"
 
 
 @dataclass(slots=True)
@@ -100,14 +90,13 @@ class Telemetry:
         self._before: Tools | None = None
         """In a forked process: those for spans, whose provider is the global one here, too."""
         self._sender = Sender(self._export, self._clock)
+        self._losses = Losses()
         self._start()
         reset_in_child(self)
 
     def _start(self) -> None:
-        self._lock = threading.RLock()  # a finalizer may end a span, which may be lost
+        self._lock = threading.RLock()  # a finalizer may end a span, which makes the tools
         self._is_cold = True
-        self._lost = 0
-        self._said: set[tuple[str, str]] = set()
         self._is_measured = False
         self._is_closed = False
         self._metrics_due = self._clock.monotonic() + self._interval_seconds
@@ -120,6 +109,7 @@ class Telemetry:
             self._before = Tools(tools.tracer, queue=tools.queue)
         self._tools = None
         self._sender.reset()
+        self._losses.reset()
         self._start()
 
     @property
@@ -129,17 +119,7 @@ class Telemetry:
     def begin(self, arrival: Arrival) -> Span:
         """Start the span of an execution, and make it the current one in this context."""
         task, delivery = arrival.task, arrival.delivery
-        message = delivery.message
-        request = context.of_request(delivery.headers)
-        parent = None if message is None else context.of_message(message.attributes)
-        links = [] if parent is None else [parent, request]
-        if arrival.wake is not None and (wake := context.of_message(arrival.wake)) != parent:
-            links.append(wake)
-        links += [
-            context.of_message(each.message.attributes)
-            for each in arrival.batch
-            if each.message is not None
-        ]
+        parent, links = context.of_arrival(arrival)
         pairs = attributes.of_process(
             task,
             delivery,
@@ -152,12 +132,12 @@ class Telemetry:
             pairs |= attributes.of_batch(arrival.batch)
         span = self._open().tracer.start_span(
             attributes.process_name(task, delivery, arrival.batch),
-            context.under(parent or request),
+            context.under(parent),
             SpanKind.SERVER
             if task.kind in (Kind.HTTP, Kind.RAW) or pairs["faas.trigger"] == "timer"
             else SpanKind.CONSUMER,
             pairs,
-            [Link(each) for each in links if each is not None],
+            links,
         )
         contexts.attach(trace.set_span_in_context(span))
         self._measured(lambda metrics: metrics.began(arrival))
@@ -309,7 +289,7 @@ class Telemetry:
             tracer, queue = self._before.tracer, self._before.queue
         elif tracers is None and self._traces:
             tracers, queue = providers.tracer_provider(
-                self.settings, self._filled, self._sender.flush, self._lose
+                self.settings, self._filled, self._sender.flush, self._losses.lose
             )
         if meters is None and self._metrics:
             meters, reader = providers.meter_provider(self.settings)
@@ -349,29 +329,13 @@ class Telemetry:
         self._is_closed = True
         if not self._sender.flush(seconds, last=True):
             if tools.queue:
-                self._lose(len(tools.queue), UNANSWERED, tools.queue.failure)
+                self._losses.lose(len(tools.queue), UNANSWERED, tools.queue.failure)
             if tools.reader is not None and tools.reader.is_busy:
-                self._say("metrics", UNANSWERED, tools.reader.connection.failure)
-        if self._lost:
-            log_problem(LOST, level=logging.WARNING, spans=self._lost)
+                self._losses.say("metrics", UNANSWERED, tools.reader.connection.failure)
+        self._losses.end()
 
     def _filled(self, is_many: bool) -> None:
         self._sender.wake(0.0 if is_many else self.settings.otel_delay / 1000)
-
-    def _lose(self, spans: int, reason: str, cause: str = "") -> None:
-        """Count lost spans, and say it."""
-        with self._lock:
-            self._lost += spans
-        self._say("traces", reason, cause)
-
-    def _say(self, signal: str, reason: str, cause: str = "") -> None:
-        """Log a loss, once for each reason in a process."""
-        with self._lock:
-            if (signal, reason) in self._said:
-                return
-            self._said.add((signal, reason))
-        why: dict[str, Any] = {"cause": cause} if cause else {}
-        log_problem(LOST, level=logging.WARNING, signal=signal, reason=reason, **why)
 
     def _export(self, is_last: bool) -> bool:
         """Export all there is; in the thread of the sender."""
@@ -386,7 +350,7 @@ class Telemetry:
             self._is_measured = False
             self._metrics_due = self._clock.monotonic() + self._interval_seconds
             if failure := tools.reader.export():
-                self._say("metrics", RECEIVER_FAILED, failure)
+                self._losses.say("metrics", RECEIVER_FAILED, failure)
                 succeeded = False
         for provider in tools.others:
             succeeded &= provider.force_flush() is not False
