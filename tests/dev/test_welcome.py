@@ -149,8 +149,16 @@ def test_an_empty_line_is_between_two_lines_to_paste_and_nowhere_else() -> None:
     assert [bool(line) for line in text.split("\n")] == [True, False, True]
 
 
-def test_http_tasks_alone_are_tried_with_curl() -> None:
-    assert paste(plan("users", topic=None, path="/users/<id>")) == ["curl 'http://h:1/users/{id}'"]
+@pytest.mark.parametrize(
+    ("path", "sample"),
+    [
+        ("/users/<id>", "/users/id"),
+        ("/users/<int:id>/<path:rest>", "/users/17/rest"),
+        ("/<float:x>/<string(length=2):code>", "/1.5/code"),
+    ],
+)
+def test_http_tasks_alone_are_tried_with_curl(path: str, sample: str) -> None:
+    assert paste(plan("users", topic=None, path=path)) == [f"curl http://h:1{sample}"]
 
 
 def test_the_first_schedule_is_run() -> None:

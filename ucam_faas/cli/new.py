@@ -17,6 +17,7 @@ from ucam_faas.scaffold import drift, existing, files, names, origin, writing
 from ucam_faas.scaffold.kinds import KINDS
 
 _TASK = "task"
+_ANOTHER_FOLDER = f"Name a new folder; `ucam-faas new {_TASK} NAME` adds a task to a collection."
 _COLOURS = {"+": "green", "-": "red"}
 
 
@@ -93,7 +94,7 @@ def _new_collection(
     folder: Path, kind: str, library: origin.Origin, ci: str | None, *, json_only: bool
 ) -> None:
     project = names.project_name(folder.resolve().name)
-    writing.check_empty(folder)
+    writing.check_empty(folder, _ANOTHER_FOLDER)
     texts = files.of_collection(project, kind, library, ci)
     writing.write(folder, texts)
     place = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
@@ -104,7 +105,7 @@ def _new_collection(
 def _new_task(name: str, kind: str, *, json_only: bool) -> None:
     names.check_task_name(name)
     collection = existing.find(Path.cwd())
-    writing.check_empty(collection.tasks / name)
+    writing.check_empty(collection.tasks / name, "Name the new task otherwise.")
     texts = files.of_task(kind, name)
     writing.write(collection.tasks, texts)
     notes = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,6 +15,9 @@ from ucam_faas.tasks.needs import TaskNeeds, job_id
 _WIDEST_NAME, _WIDEST_TYPE = 40, 24
 _OF_JOBS = ("BatchEnded", "JobEvent")
 """Messages that ucam_faas makes at the end of jobs."""
+_PLACE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
+_VALUES = {"int": "17", "float": "1.5", "uuid": "00000000-0000-4000-8000-000000000000"}
+"""Of places in the path of an HTTP task, by their kinds; others get their names."""
 
 
 def places(options: DevOptions, cloud: LocalCloud) -> str:
@@ -82,7 +86,7 @@ def commands(
         gcloud = _gcloud_environment(pubsub, project)
         blocks.append(f"  {gcloud} gcloud pubsub topics publish {first.topic} {message}")
     elif url and plans:
-        path = plans[0].path.replace("<", "{").replace(">", "}")
+        path = _PLACE.sub(lambda place: _VALUES.get(place[1], place[2]), plans[0].path)
         blocks.append(f"  curl {shlex.quote(url + path)}")
     # A Cloud Run job may need resources that only the cloud has.
     scheduled = min(

@@ -45,8 +45,12 @@ def _remove(made: list[Path]) -> None:
             path.rmdir() if path.is_dir() else path.unlink()
 
 
-def check_empty(folder: Path) -> None:
+def check_empty(folder: Path, advice: str) -> None:
     """Refuse a folder that holds anything but an empty git repository.
+
+    Args:
+        folder: which may not be there.
+        advice: a sentence for the error about what is in it.
 
     Raises:
         ConfigurationError: it does, it can't be read, or it's a file.
@@ -64,6 +68,5 @@ def check_empty(folder: Path) -> None:
     if present:
         more = f" and {len(present) - 3} more" if len(present) > 3 else ""
         raise ConfigurationError(
-            f"The folder {folder} isn't empty: it has {', '.join(present[:3])}{more}. Name a new "
-            "folder; `ucam-faas new task NAME` adds a task to a collection."
+            f"The folder {folder} isn't empty: it has {', '.join(present[:3])}{more}. {advice}"
         )
