@@ -230,6 +230,18 @@ def test_a_job_names_the_store_that_it_still_needs(demo: Path, here: Path) -> No
     assert 'UCAM_FAAS_JOB_STORE = "firestore:with-store-test/jobs"' in configuration
 
 
+@pytest.mark.slow
+def test_a_job_has_its_result_also_as_a_message(here: Path) -> None:
+    new("demo", "--kind", "job")
+    (here / "order.json").write_text('{"number": 17, "pence": 250}')
+    command = [UCAM_FAAS, "run", "charge", "--input-file", "../order.json", "--json"]
+
+    done = subprocess.run(command, cwd="demo", capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout)["result"] == {"number": 17, "paid": 250}
+    assert "ERROR" not in done.stderr
+
+
 def test_the_files_are_printed_as_json(here: Path) -> None:
     document = json.loads(new("demo", "--json").stdout)
 
