@@ -128,6 +128,8 @@ def test_a_release_has_addresses_in_place_of_relative_links(
     assert [link for link in links if not link.startswith(address)] == []
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
     assert project["urls"]["Changelog"] in links
+    # `ucam-faas new` reads it in the installed package, for Terraform
+    assert project["urls"]["Repository"] == "https://git.example.org/TEAM/ucam_faas"
 
 
 def test_the_changelog_begins_with_this_version() -> None:

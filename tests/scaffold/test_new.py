@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from email.message import Message
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -254,7 +256,7 @@ def test_the_files_are_printed_as_json(here: Path) -> None:
         (
             "2.1.0",
             "ucam-faas>=2.1.0,<3",
-            f"git::{origin.REPOSITORY}//terraform/modules/collection?ref=2.1.0",
+            f"git::{origin.PLACEHOLDER}//terraform/modules/collection?ref=v2.1.0",
         ),
         (
             "git+ssh://git@git.example.org/team/faas.git@0123abc",
@@ -297,6 +299,22 @@ def test_the_dependency_is_the_package_as_it_was_installed(
     record: dict[str, object], dependency: str
 ) -> None:
     assert origin.of_record(record, "2.0.1").dependency == dependency
+
+
+def test_a_released_package_knows_the_repository_of_its_module(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = Message()
+    released["Project-URL"] = "Changelog, https://git.example.org/us/faas/blob/v2.1.0/CHANGELOG.md"
+    released["Project-URL"] = "Repository, https://git.example.org/us/faas"
+    installed = SimpleNamespace(metadata=released)
+    monkeypatch.setattr(origin, "distribution", lambda name: installed)
+
+    result = new("demo", "--ucam-faas", "2.1.0")
+
+    module = "git::https://git.example.org/us/faas//terraform/modules/collection?ref=v2.1.0"
+    assert f'source = "{module}"' in (here / "demo/deploy/main.tf").read_text()
+    assert "address of the repository" not in result.output
 
 
 def test_a_checkout_is_installed_so_that_its_changes_count_at_once(here: Path) -> None:
@@ -361,7 +379,7 @@ def test_the_address_that_replaced_the_placeholder_does_not_differ(here: Path) -
 
     assert (same.stdout, same.stderr, same.exit_code) == ("[]\n", "", 0)
     assert '+  source = "git::https://git.example.com/us/ucam_faas.git//' in newer.stdout
-    assert "ref=2.2.0" in newer.stdout
+    assert "ref=v2.2.0" in newer.stdout
 
 
 @pytest.mark.slow
@@ -388,7 +406,7 @@ def test_drift_is_found_in_the_version_of_the_module(here: Path) -> None:
     document = json.loads(new("demo", "--diff", "--ucam-faas", "2.2.0", "--json").stdout)
 
     assert [each["file"] for each in document] == ["deploy/main.tf"]
-    assert "ref=2.2.0" in document[0]["diff"]
+    assert "ref=v2.2.0" in document[0]["diff"]
 
 
 def test_drift_is_found_from_the_ci_system_that_is_named(demo: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import distribution, version
 from pathlib import Path
@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 from ucam_faas.exceptions import ConfigurationError
 
 _MODULE = "terraform/modules/collection"
-REPOSITORY = "https://git.example.org/TEAM/ucam_faas.git"
-"""A placeholder: a released package doesn't know the address of its repository."""
+PLACEHOLDER = "https://git.example.org/TEAM/ucam_faas.git"
+"""Of the address of ucam_faas's repository: only released packages know it."""
 _VERSION = r"(?P<major>[0-9]+)(\.[0-9]+)*((a|b|rc)[0-9]+)?"
 _IN_GIT = r"git\+(?P<address>[a-z]+://[^/]*/[^@]+)@(?P<ref>[^@#]+)"
 
@@ -78,12 +78,18 @@ def of_installed() -> Origin:
     return of_record(record, installed.version)
 
 
+def repository_of(urls: Iterable[str]) -> str:
+    """Return the repository among a package's addresses (Project-URL), or the placeholder."""
+    names = dict(url.split(", ", 1) for url in urls)
+    return names.get("Repository", PLACEHOLDER)
+
+
 def with_repository(origin: Origin, text: str) -> Origin:
     """Return the origin with the repository that a `main.tf` names, if it isn't known otherwise."""
     in_git = re.search(rf'"git::([^"]+)//{_MODULE}\?', text)
-    if in_git is None or REPOSITORY not in origin.module:
+    if in_git is None or PLACEHOLDER not in origin.module:
         return origin
-    return replace(origin, module=origin.module.replace(REPOSITORY, in_git[1]))
+    return replace(origin, module=origin.module.replace(PLACEHOLDER, in_git[1]))
 
 
 def of_record(record: Mapping[str, Any], version: str) -> Origin:
@@ -122,8 +128,11 @@ def _of_folder(folder: Path, version: str) -> Origin:
 
 def _of_version(version: str) -> Origin:
     major = int(version.partition(".")[0])
+    repository = repository_of(distribution("ucam-faas").metadata.get_all("Project-URL") or ())
     return Origin(
         f"ucam-faas>={version},<{major + 1}",
-        f"git::{REPOSITORY}//{_MODULE}?ref={version}",
-        note="Write the address of the repository of ucam_faas into deploy/main.tf.",
+        f"git::{repository}//{_MODULE}?ref=v{version}",
+        note="Write the address of the repository of ucam_faas into deploy/main.tf."
+        if repository == PLACEHOLDER
+        else "",
     )
