@@ -156,6 +156,8 @@ def test_those_of_an_address_are_listed(dev: Dev, tmp_path: Path) -> None:
 
     assert "clean_up-2" in result.output
     assert elsewhere.output == "There are no schedules.\n"
+    unknown = run("run", "x", PUBSUB_EMULATOR_HOST=host, GOOGLE_CLOUD_PROJECT="other")
+    assert refused(unknown).endswith("There are no schedules.")
 
 
 def test_an_unknown_one_is_refused_with_the_known_ones(

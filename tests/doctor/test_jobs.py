@@ -31,6 +31,17 @@ def test_a_file_that_is_not_there_yet_is_not_made(around: Make, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [("nowhere/jobs.db", "there is no folder "), (".", "it is a folder")],
+)
+def test_a_file_that_cannot_be_made_is_a_problem(around: Make, path: str, what: str) -> None:
+    (problem,) = jobs.look(around(UCAM_FAAS_JOB_STORE=f"sqlite:{path}"))
+
+    assert problem.code == "jobs-silent"
+    assert what in problem.what
+
+
 def test_a_newer_store_is_a_problem(around: Make, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "jobs.db")) as file:
         file.execute("PRAGMA user_version = 99")

@@ -211,7 +211,7 @@ def _seconds(time: str | None) -> float | None:
 def _hint(name: str, names: list[str]) -> str:
     """Return the names that a schedule can have, the closest one first."""
     if not names:
-        return ""
+        return " There are no schedules."
     close = get_close_matches(name, names, n=1, cutoff=0.6)
     meant = f" Did you mean {close[0]!r}?" if close else ""
     return f"{meant} There are: {', '.join(names)}."

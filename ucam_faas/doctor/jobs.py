@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +47,17 @@ def look(around: Surroundings) -> Iterator[Finding]:
 
 def _file(path: Path) -> Finding:
     """Look at a file, without opening it as a store: that would make it, or bring it up to date."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        what = f"{path} can't be used: it is a folder"
+        return _PART.wrong("jobs-silent", what, "Name a file in it.")
+    if not folder.is_dir():
+        what = f"{path} can't be made: there is no folder {folder}"
+        fix = f"mkdir -p {shlex.quote(str(folder))}"
+        return _PART.wrong("jobs-silent", what, "Make the folder, or name another file.", fix)
+    if not path.exists() and not os.access(folder, os.W_OK):
+        what = f"{path} can't be made: this user may not write into {folder}"
+        return _PART.wrong("jobs-silent", what, "Name a file in a folder of yours.")
     if not path.exists():
         return _PART.ok(f"{path} isn't there yet: the first job makes it")
     reason, is_readable = state.damage(path, sqlite.SCHEMA)
