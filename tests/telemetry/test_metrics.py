@@ -70,6 +70,23 @@ def test_an_execution_is_measured() -> None:
     assert points(here, "ucam_faas.message.attempt") == []
 
 
+def test_a_duration_leads_to_its_trace() -> None:
+    """By an exemplar; others would cost more than they tell."""
+    here = recorder()
+
+    here.run(store, push_of(0, attempt=1))
+
+    (span,) = here.spans()
+    exemplars = {
+        name: [exemplar.span_id for point in points for exemplar in point.exemplars]
+        for name, points in here.metrics().items()
+    }
+    context = span.get_span_context()
+    assert context is not None
+    assert exemplars.pop("messaging.process.duration") == [context.span_id]
+    assert set(map(tuple, exemplars.values())) == {()}
+
+
 def test_a_failure_has_its_type() -> None:
     here = recorder()
 
