@@ -8,6 +8,7 @@ import signal
 from collections.abc import Generator, Iterator
 
 import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -67,6 +68,15 @@ def pytest_collection() -> Iterator[None]:
     gc.freeze()
     gc.set_threshold(10_000)
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for no examples in the docstrings of tests: pytest would inspect each function again."""
+    collectors = yield
+    if len(collectors) > 1:
+        collectors = [each for each in collectors if not isinstance(each, DoctestModule)]
+    return collectors
 
 
 @pytest.fixture(autouse=True)

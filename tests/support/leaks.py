@@ -45,14 +45,16 @@ def _environment() -> Callable[[], None]:
 
     def check() -> None:
         after = _variables()
+        if after == before:
+            return
         # Names only: values may be secrets.
         changed = {
             name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
         }
         for name in changed:
-            os.environ.pop(name, None)
+            os.environb.pop(name, None)
             if name in before:
-                os.environ[name] = before[name]
+                os.environb[name] = before[name]
         assert changed == set(), "the test changes environment variables"
 
     return check
@@ -72,18 +74,16 @@ def _path() -> Callable[[], None]:
 def _loggers() -> Callable[[], None]:
     """Restore the loggers: `setup.configure` takes the package's, and caplog would see nothing."""
     loggers = [logging.getLogger(name) for name in ("ucam_faas", "gunicorn", "uvicorn", "asyncio")]
-    before = [(log, type(log), log.handlers[:], log.propagate, log.level) for log in loggers]
-    root = logging.getLogger()
-    root_handlers, root_level = root.handlers[:], root.level
+    kinds = [(log, type(log), log.propagate) for log in loggers]
+    before = [(log, log.handlers[:], log.level) for log in (logging.root, *loggers)]
 
     def restore() -> None:
-        root.handlers = root_handlers
-        root.setLevel(root_level)
         logging.captureWarnings(False)
-        for log, kind, handlers, propagate, level in before:
-            log.__class__ = kind
-            log.handlers, log.propagate = handlers, propagate
+        for log, kind, propagate in kinds:
+            log.__class__, log.propagate = kind, propagate
             logging.getLogger(f"{log.name}.error").__class__ = kind
+        for log, handlers, level in before:
+            log.handlers = handlers
             if log.level != level:  # it clears the caches of all loggers
                 log.setLevel(level)
 
@@ -102,7 +102,7 @@ def _is_tolerated(name: str) -> bool:
     return name.startswith(OURS) or any(part in name for part in OF_GRPC)
 
 
-def _variables() -> dict[str, str]:
-    variables = dict(os.environ)
-    variables.pop("PYTEST_CURRENT_TEST", None)
+def _variables() -> dict[bytes, bytes]:
+    variables = os.environb._data.copy()  # a copy by the public names decodes each of them
+    variables.pop(b"PYTEST_CURRENT_TEST", None)
     return variables
