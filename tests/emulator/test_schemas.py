@@ -147,6 +147,7 @@ def test_a_topic_whose_range_lost_its_end_takes_no_messages() -> None:
     run(test)
 
 
+@pytest.mark.slow
 def test_the_start_loads_no_language_of_schemas() -> None:
     code = (
         "import asyncio, sys\n"

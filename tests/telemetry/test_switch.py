@@ -98,6 +98,7 @@ def test_headers_that_can_be_read_are_taken(value: str, monkeypatch: pytest.Monk
     assert is_on(otel_endpoint=ENDPOINT)
 
 
+@pytest.mark.slow
 def test_a_value_that_the_sdk_refuses_is_an_error_of_the_configuration(tmp_path: Path) -> None:
     """It reads the limits of spans when it is imported."""
     variables = {
