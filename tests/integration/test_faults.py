@@ -206,7 +206,7 @@ def test_a_body_that_still_arrives_at_sigterm_is_503_and_no_error(serve: Serve) 
         server.signal(signal.SIGTERM)
 
         assert client.recv(65_536).startswith(b"HTTP/1.1 503 ")
-    assert server.wait(10) == 0
+    assert server.wait() == 0
     assert [line["severity"] for line in server.log() if line["severity"] != "INFO"] == ["WARNING"]
     assert server.stderr == ""
 

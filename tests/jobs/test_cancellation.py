@@ -21,7 +21,7 @@ from ucam_faas.jobs.stores.sqlite import SqliteStore
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 30
+SECONDS = 60
 ROUNDS = 50
 DONE = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b"1")
 AGAIN = Change(state=State.PENDING, cause="failed", visit=60, wait=60, failed=True)

@@ -22,7 +22,7 @@ from ucam_faas.jobs.states import State
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 20
+SECONDS = 60
 
 
 def causes(job: Any) -> list[str]:

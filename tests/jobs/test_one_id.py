@@ -22,7 +22,7 @@ from ucam_faas.testing import JobsFactory
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 20
+SECONDS = 60
 THREADS = 50
 
 SEND = f"""

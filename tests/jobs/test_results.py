@@ -13,7 +13,7 @@ from ucam_faas.exceptions import JobFailed
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 20
+SECONDS = 60
 
 
 def test_a_result_of_none_is_none(shop: Any) -> None:

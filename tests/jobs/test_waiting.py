@@ -20,7 +20,7 @@ from ucam_faas.jobs.waiting import Waiting
 pytestmark = pytest.mark.slow
 
 MANY = 1000
-SECONDS = 30
+SECONDS = 60
 DONE = Change(state=State.SUCCESS, cause="finished", visit=3600, result=b"1")
 KEYS = [Key("app", "charge", str(number)) for number in range(MANY)]
 
