@@ -41,6 +41,7 @@ def words(folder: Path, *line: str) -> list[str]:
         (["lanes", "pause", "welcome", ""], ["default"]),
         (["jobs", "list", "--state", "S"], ["STARTED", "SUCCESS"]),
         (["jobs", "list", "--state=F"], ["--state=FAILURE"]),
+        (["jobs", "list", "--state", "s"], ["started", "success"]),
         (["jobs", "list", "--task=t"], ["--task=tidy"]),
         (["serve", "--target", "welcome,"], ["welcome,tidy", "welcome,weigh", "welcome,www"]),
         (["send", "w"], ["weigh", "welcome"]),

@@ -110,7 +110,9 @@ def _values(value: Value, beginning: str, line: _Line, names: Names) -> Candidat
     lead = ""
     if value.kind == TASKS:
         lead = beginning[: beginning.rfind(",") + 1]
-    words = [(word, "") for word in value.words] or names.of(
+    # States are in capitals, and commands take them in small letters, too, as `--help` has them.
+    choices = value.words if beginning[:1].isupper() else map(str.lower, value.words)
+    words = [(word, "") for word in choices] or names.of(
         value.kind, line.arguments[0] if value.kind == LANE and line.arguments else ""
     )
     before = lead.split(",")
