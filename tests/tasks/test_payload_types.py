@@ -16,6 +16,7 @@ import attrs
 import proto
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.api_pb2 import Method
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import BaseModel
@@ -268,6 +269,29 @@ def test_json_of_a_protobuf_message_needs_no_attribute() -> None:
     conclude(task, make_message(b'{"name": "Ada"}'))
 
     assert [dict(message) for message in seen] == [{"name": "Ada"}]
+
+
+def test_json_of_something_else_is_no_empty_protobuf_message() -> None:
+    """No schema of a topic has checked it."""
+    task = message_handler(message_type=Method)(collecting([]))
+
+    conclusion = conclude(task, make_message(b'{"number": 17}'))
+
+    assert isinstance(conclusion.outcome, InvalidPayload)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"{}", b'{"name": ""}', b'{"name": "Ada", "newer": 1}'],
+    ids=["empty", "only defaults", "a field of a newer version"],
+)
+def test_other_json_of_a_protobuf_message_is_read_without_the_attribute(data: bytes) -> None:
+    seen: list[Any] = []
+    task = message_handler(message_type=Method)(collecting(seen))
+
+    conclude(task, make_message(data))
+
+    assert [message.name for message in seen] == [json.loads(data).get("name", "")]
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,10 @@ def _message(base: Any, data: bytes, encoding: str | None) -> Any:
     from google.protobuf import json_format
 
     try:
-        return json_format.Parse(data, base(), ignore_unknown_fields=True)
+        message = json_format.Parse(data, base(), ignore_unknown_fields=True)
+        if encoding is None and not message.ByteSize():
+            json_format.Parse(data, base())  # JSON of something else would be an empty message
+        return message
     except Exception as error:  # ParseError, UnicodeDecodeError …
         if encoding is None:
             with suppress(Exception):  # DecodeError
