@@ -33,6 +33,8 @@ class Receiver:
         self.requests = 0
         self.status = 200
         """Of its answers."""
+        self.location = ""
+        """To which a redirect leads."""
         self.answers = threading.Event()
         """Cleared: it takes requests, and doesn't answer."""
         self.answers.set()
@@ -97,6 +99,8 @@ def receiving() -> Iterator[Receiver]:
             try:
                 self.send_response(receiver.status)
                 self.send_header("content-length", str(len(content)))
+                if receiver.location:
+                    self.send_header("location", receiver.location)
                 self.end_headers()
                 self.wfile.write(content)
             except OSError:

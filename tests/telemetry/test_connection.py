@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics.export import MetricsData
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from ucam_faas.telemetry.connection import Connection
 
@@ -31,12 +33,35 @@ def connection_to(endpoint: str, timeout: float = 0.5) -> Connection:
     return Connection(connect)
 
 
-@pytest.mark.parametrize("status", [301, 401, 404, 503])
+@pytest.mark.parametrize("status", [401, 404, 503])
 def test_a_status_is_the_cause(receiver: Receiver, status: int) -> None:
-    """Of a redirect, too, which OpenTelemetry takes for a success."""
     receiver.status = status
 
     assert connection_to(receiver.endpoint).export([]) == f"HTTP {status}"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_the_cause_and_is_not_followed(receiver: Receiver, status: int) -> None:
+    """OpenTelemetry takes it for a success."""
+    receiver.status, receiver.location = status, "/login"
+
+    assert connection_to(receiver.endpoint).export([]) == f"HTTP {status}"
+    assert receiver.requests == 1
+
+
+def test_a_redirect_is_not_followed_by_older_exporters(receiver: Receiver) -> None:
+    """They would ask for the other page, without the spans, and take that for a success."""
+    receiver.status, receiver.location = 301, "/login"
+
+    class Older:
+        def __init__(self, session: requests.Session) -> None:
+            self.session = session
+
+        def export(self, spans: object) -> SpanExportResult:
+            self.session.post(f"{receiver.endpoint}/v1/traces", b"", timeout=10)
+            return SpanExportResult.SUCCESS
+
+    assert Connection(Older).export([]) == "HTTP 301"
 
 
 def test_after_a_success_there_is_none(receiver: Receiver) -> None:

@@ -45,13 +45,16 @@ class Connection:
 
 
 class _Session(requests.Session):
-    """Makes the requests, and notes how the last one failed; a redirect does, too."""
+    """Makes the requests, and notes how the last one failed; a redirect does, too.
+
+    It isn't followed: older exporters would, with a GET, whose answer says nothing of the spans.
+    """
 
     failure = ""
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
         try:
-            response = super().request(*args, **options)
+            response = super().request(*args, **options | {"allow_redirects": False})
         except Exception as error:
             self.failure = cause_of(error)
             raise
