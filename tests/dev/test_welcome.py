@@ -158,7 +158,19 @@ def test_an_empty_line_is_between_two_lines_to_paste_and_nowhere_else() -> None:
     ],
 )
 def test_http_tasks_alone_are_tried_with_curl(path: str, sample: str) -> None:
-    assert paste(plan("users", topic=None, path=path)) == [f"curl http://h:1{sample}"]
+    users = plan("users", topic=None, path=path, methods=("GET", "POST"))
+
+    assert paste(users) == [f"curl http://h:1{sample}"]
+
+
+def test_an_http_task_that_gets_no_get_is_tried_with_its_method_and_after_others() -> None:
+    users, orders = (
+        plan(name, topic=None, methods=methods)
+        for name, methods in {"users": ("PUT", "POST"), "orders": ("GET",)}.items()
+    )
+
+    assert paste(users) == ["curl -X PUT http://h:1/users"]
+    assert paste(users, orders) == ["curl http://h:1/orders"]
 
 
 def test_the_first_schedule_is_run() -> None:

@@ -86,8 +86,10 @@ def commands(
         gcloud = _gcloud_environment(pubsub, project)
         blocks.append(f"  {gcloud} gcloud pubsub topics publish {first.topic} {message}")
     elif url and plans:
-        path = _PLACE.sub(lambda place: _VALUES.get(place[1], place[2]), plans[0].path)
-        blocks.append(f"  curl {shlex.quote(url + path)}")
+        called = min(plans, key=lambda plan: "GET" not in plan.methods)
+        path = _PLACE.sub(lambda place: _VALUES.get(place[1], place[2]), called.path)
+        method = "" if "GET" in called.methods else f"-X {called.methods[0]} "
+        blocks.append(f"  curl {method}{shlex.quote(url + path)}")
     # A Cloud Run job may need resources that only the cloud has.
     scheduled = min(
         (plan for plan in plans if plan.schedules),

@@ -49,6 +49,7 @@ class TaskNeeds:
         own_attempts: deliveries after which the task itself gives up, if they are fewer.
         dead_letter_topic: gets messages that failed `max_attempts` times.
         decided_dead_letter_topic: gets messages that can never succeed, from the task itself.
+        methods: of HTTP, that it takes, if it is called over HTTP only.
         jobs_path: under which it takes jobs over HTTP; nothing: it doesn't.
     """
 
@@ -71,6 +72,7 @@ class TaskNeeds:
     dead_letter_topic: str | None = None
     decided_dead_letter_topic: str | None = None
     schedules: tuple[ScheduleNeeds, ...] = field(default_factory=tuple)
+    methods: tuple[str, ...] = ()
     jobs_path: str = ""
     pausable: bool = False
     """Its lanes can be paused: it has `lanes=`."""
@@ -93,7 +95,7 @@ class TaskNeeds:
     def from_json(cls, values: dict[str, Any]) -> TaskNeeds:
         """Return the plan that `to_dict` was called on."""
         schedules = tuple(ScheduleNeeds(**schedule) for schedule in values["schedules"])
-        texts = {name: tuple(values.get(name, ())) for name in ("lanes", "job_rules")}
+        texts = {name: tuple(values.get(name, ())) for name in ("lanes", "methods", "job_rules")}
         return cls(**{**values, "schedules": schedules, **texts})
 
 
@@ -124,6 +126,7 @@ def needs_of(task: Task, settings: Settings) -> TaskNeeds:
             path=task.route,
             takes=task.takes,
             summary=task.summary,
+            methods=task.methods,
             jobs_path=jobs,
         )
     if not is_topic_name(task.name):
