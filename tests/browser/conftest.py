@@ -46,7 +46,8 @@ def visitor(browser: Browser, bookshop: Bookshop) -> Iterator[Visitor]:
     """Return a visitor of the dashboard, whose pages must do nothing wrong."""
     visitor = Visitor(browser, bookshop.dashboard)
     yield visitor
-    assert visitor.leave() == []
+    problems = visitor.leave()
+    assert not problems, problems  # pytest explains no assertion of this file by itself
 
 
 def unavailable(reason: str) -> NoReturn:
