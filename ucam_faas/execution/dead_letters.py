@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from ucam_faas.events.messages import SUBSCRIPTION_PATH, MessagePublishedData
-from ucam_faas.events.tracing import TRACE_ATTRIBUTES
 from ucam_faas.execution.decisions import fault
 from ucam_faas.execution.execution import Decision, Execution
 from ucam_faas.execution.hops import HOPS_ATTRIBUTE, is_over
@@ -21,6 +20,7 @@ from ucam_faas.logs.problems import log_problem
 from ucam_faas.outcomes import DeadLetter, DeadLettered, Done, Outcome, Refused, answer, name
 from ucam_faas.tasks.policies import MIN_ATTEMPTS
 from ucam_faas.tasks.task import Task
+from ucam_faas.tasks.triggers import is_googles
 
 REASON_ATTRIBUTE = "ucam_faas_reason"
 TASK_ATTRIBUTE = "ucam_faas_task"
@@ -223,12 +223,9 @@ def _attributes(
 def _is_own(key: str) -> bool:
     """Return True for an attribute that the message has from its publisher.
 
-    Keys that start with goog are Pub/Sub's own, but for the trace, which its clients publish; and a
-    script may have sent a dead letter again as it was.
+    A script may have sent a dead letter again as it was.
     """
-    if key in ADDED_ATTRIBUTES or key.startswith(GOOGLE_PREFIX):
-        return False
-    return key in TRACE_ATTRIBUTES or not key.lower().startswith("goog")
+    return not (key in ADDED_ATTRIBUTES or key.startswith(GOOGLE_PREFIX) or is_googles(key))
 
 
 def _began(execution: Execution) -> datetime:
