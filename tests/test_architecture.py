@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -381,6 +382,20 @@ def test_intervals_are_not_measured_by_the_wall_clock() -> None:
     ]
 
     assert readers == []
+
+
+def test_no_constant_has_lost_its_docstring_to_the_next_one() -> None:
+    """A name that is put between the two takes it, and then two stand together."""
+    assert [
+        f"{name}:{after.lineno}"
+        for name in MODULES
+        for before, after in pairwise(tree_of(name).body)
+        if _is_text(before) and _is_text(after)
+    ] == []
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def test_every_exception_is_needed() -> None:

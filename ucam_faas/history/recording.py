@@ -41,9 +41,9 @@ INDEXED_AT_ONCE = 500
 END_SECONDS = 1.0
 """The time in which the lines of other processes are taken when `dev` has ended."""
 NICENESS, LOWEST = 5, 19
+"""Tasks and deliveries go first."""
 BUSY_EVENTS, LATE_SECONDS = 200, 0.5
 """With more events in a batch it has the lowest priority, unless it is late already."""
-"""Tasks and deliveries go first."""
 MOST_DESCRIPTORS = 16
 BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 """SQLite's codes for a broken file."""

@@ -18,9 +18,9 @@ HEADERS = {"Content-Type": "application/json"}
 FAILURES = (OSError, HTTPException, ValueError)
 """The exceptions of a request that isn't answered."""
 LONGEST_REASON = 300
+"""Characters of the message of an error."""
 _OF_SCHEMA = "revisionInfo"
 """Where Pub/Sub says why a message doesn't follow the schema of its topic."""
-"""Characters of the message of an error."""
 
 
 class CredentialsError(Exception):

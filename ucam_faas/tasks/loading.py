@@ -23,9 +23,9 @@ from ucam_faas.exceptions import (
 
 _PACKAGE = str(Path(__file__).parents[1])
 _LONE_FILE = "__ucam_faas_source__"
+"""Marks modules that were imported from a lone file: another of that name may replace them."""
 MISSING_ADVICE = "Install it, or check the spelling."
 """The end of the error about a module that isn't there."""
-"""Marks modules that were imported from a lone file: another of that name may replace them."""
 
 
 def load(source: str, on_import: Callable[[str], None]) -> list[ModuleType]:
