@@ -85,7 +85,7 @@ def test_a_receiver_that_does_not_run_is_the_cause() -> None:
 def test_a_receiver_that_does_not_answer_is_the_cause(receiver: Receiver) -> None:
     receiver.answers.clear()
 
-    assert connection_to(receiver.endpoint, 0.05).export([]) == "TimeoutError"
+    assert connection_to(receiver.endpoint, 0.2).export([]) == "TimeoutError"
 
 
 def test_a_receiver_without_tls_is_the_cause(receiver: Receiver) -> None:
