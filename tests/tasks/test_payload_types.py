@@ -282,8 +282,8 @@ def test_json_of_something_else_is_no_empty_protobuf_message() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"{}", b'{"name": ""}', b'{"name": "Ada", "newer": 1}'],
-    ids=["empty", "only defaults", "a field of a newer version"],
+    [b"{}", b'{"name": ""}', b'{"name": "Ada", "newer": 1}', b'\n  {"name": "Ada"}'],
+    ids=["empty", "only defaults", "a field of a newer version", "after space"],
 )
 def test_other_json_of_a_protobuf_message_is_read_without_the_attribute(data: bytes) -> None:
     seen: list[Any] = []

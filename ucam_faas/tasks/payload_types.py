@@ -176,19 +176,24 @@ def _message(base: Any, data: bytes, encoding: str | None) -> Any:
         base: its class.
         data: of the message.
         encoding: by the schema of its topic; None: of a job, or a message without a schema, JSON is
-            told by its brace. A binary message begins with one only if a group is its first field.
+            told by its brace. A binary message begins with one only if a group is its first field;
+            with space and a brace it may begin, so that it is read as binary first.
     """
-    if encoding == "BINARY" or not (encoding == "JSON" or data.startswith(b"{")):
+    is_guessed = encoding is None and data.lstrip().startswith(b"{")
+    if encoding != "JSON" and not is_guessed:
         return base.FromString(data)
+    if is_guessed and not data.startswith(b"{"):
+        with suppress(Exception):  # DecodeError
+            return base.FromString(data)
     from google.protobuf import json_format
 
     try:
         message = json_format.Parse(data, base(), ignore_unknown_fields=True)
-        if encoding is None and not message.ByteSize():
+        if is_guessed and not message.ByteSize():
             json_format.Parse(data, base())  # JSON of something else would be an empty message
         return message
     except Exception as error:  # ParseError, UnicodeDecodeError …
-        if encoding is None:
-            with suppress(Exception):  # DecodeError
+        if is_guessed:
+            with suppress(Exception):
                 return base.FromString(data)
         raise error
