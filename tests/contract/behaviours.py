@@ -5,9 +5,11 @@ A case is a test function under a group's decorator; docs/fidelity.py makes a ta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import pytest
 
 TestT = TypeVar("TestT", bound=Callable[..., object])
 
@@ -211,3 +213,15 @@ def _add(name: str, row: Behaviour) -> None:
     if same not in ([], [name]):
         raise ValueError(f"Two cases of one claim: {row.claim!r}")
     BEHAVIOURS[name] = row
+
+
+def skip_without(message: Any, fields: Iterable[str]) -> None:
+    """Skip a test whose fields the client library is too old to send.
+
+    Args:
+        message: the library's class of a message.
+        fields: the names of its fields.
+    """
+    missing = [field for field in fields if field not in message.meta.fields]
+    if missing:
+        pytest.skip(f"{message.__name__} has no {missing[0]} in this version of the library")

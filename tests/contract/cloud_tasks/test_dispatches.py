@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from google.cloud.tasks_v2 import Queue
+from google.cloud.tasks_v2 import Queue, Task
 
-from tests.contract.behaviours import Group
+from tests.contract.behaviours import Group, skip_without
 from tests.contract.pubsub.backends import refused
 from tests.contract.pubsub.sink import Sink
 from tests.integration.processes import wait_until
@@ -123,6 +123,7 @@ def test_both_limits(tasks: CloudTasks, sink: Sink) -> None:
 
 @dispatches("A task's own retry config overrides its queue's.", docs="API: Task")
 def test_own_retry(tasks: CloudTasks, sink: Sink) -> None:
+    skip_without(Task, ["retry_config"])
     sink.answers = [500]
 
     tasks.wait_until_gone(tasks.create(sink, retry_config={"max_attempts": 1}))

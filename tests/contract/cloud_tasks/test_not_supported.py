@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.contract.behaviours import Group
+from google.cloud.tasks_v2 import Queue
+
+from tests.contract.behaviours import Group, skip_without
 from tests.contract.pubsub.backends import refused
 
 from .cloud_tasks import CloudTasks
@@ -36,6 +38,7 @@ def test_app_engine(tasks: CloudTasks) -> None:
     observed=True,
 )
 def test_http_target(tasks: CloudTasks) -> None:
+    skip_without(Queue, ["http_target"])
     queue = {"name": tasks.queue, "http_target": {"http_method": "GET"}}
     is_refused(tasks, "http_target", "update_queue", queue=queue)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.contract.behaviours import Group
+from google.pubsub_v1.types import Subscription, Topic
+
+from tests.contract.behaviours import Group, skip_without
 
 from .backends import PubSub, refused
 
@@ -25,11 +27,13 @@ def is_refused(side: str, pubsub: PubSub, about: str, method: str, **fields: Any
 
 
 def subscription_is_refused(side: str, pubsub: PubSub, about: str, **fields: Any) -> None:
+    skip_without(Subscription, fields)
     topic, name = pubsub.topic(), pubsub.name("subscriptions")
     is_refused(side, pubsub, about, "create_subscription", name=name, topic=topic, **fields)
 
 
 def topic_is_refused(side: str, pubsub: PubSub, about: str, **fields: Any) -> None:
+    skip_without(Topic, fields)
     is_refused(side, pubsub, about, "create_topic", name=pubsub.name("topics"), **fields)
 
 
