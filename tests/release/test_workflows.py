@@ -78,7 +78,7 @@ def test_dependabot_moves_the_pins_of_each_folder_that_has_some() -> None:
 
 
 def test_ci_asks_a_runner_for_no_right_to_install_programs() -> None:
-    """GitHub's runners don't run as root, and .ci/run installs by apt what is missing."""
+    """GitHub's runners don't run as root, but .ci/run installs missing packages with apt."""
     (action,) = (yaml.safe_load(path.read_text()) for path in ACTIONS)
     installed = re.findall(r"[\w-]+", action["runs"]["steps"][-1]["run"])
     theirs = {"chromium", "initdb"}  # on the images of GitHub, as is Docker

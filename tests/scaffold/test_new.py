@@ -195,7 +195,7 @@ def test_a_task_that_exists_stays_as_it_is(demo: Path) -> None:
 
     assert result.exit_code == 2
     assert "take_order isn't empty" in result.stderr
-    assert result.stderr.endswith("Name the new task otherwise.\n")
+    assert result.stderr.endswith("Choose another name for the task.\n")
     assert "message_handler" in (demo / "tasks/take_order/main.py").read_text()
 
 

@@ -28,7 +28,7 @@ _ENDS = ("acknowledged", "dead_lettered")
 _SOONER = ", or when you press Enter in dev"
 
 
-def check(destination: Destination) -> str:
+def history_of(destination: Destination) -> str:
     """Return the `host:port` that tells how a message went.
 
     Raises:

@@ -105,7 +105,7 @@ def _new_collection(
 def _new_task(name: str, kind: str, *, json_only: bool) -> None:
     names.check_task_name(name)
     collection = existing.find(Path.cwd())
-    writing.check_empty(collection.tasks / name, "Name the new task otherwise.")
+    writing.check_empty(collection.tasks / name, "Choose another name for the task.")
     texts = files.of_task(kind, name)
     writing.write(collection.tasks, texts)
     notes = []

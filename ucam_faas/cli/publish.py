@@ -109,7 +109,7 @@ def command(
         return
     destination = find()
     topic = destination.full_name(topic)
-    history = _waiting.check(destination) if wait else ""
+    history = _waiting.history_of(destination) if wait else ""
     message_id = destination.publish(topic, payload, attributes, ordering_key)
     report.published(message_id, topic, destination.name)
     if wait and loaded is not None:

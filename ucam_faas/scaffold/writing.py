@@ -50,7 +50,7 @@ def check_empty(folder: Path, advice: str) -> None:
 
     Args:
         folder: which may not be there.
-        advice: a sentence for the error about what is in it.
+        advice: the last sentence of the error, if the folder isn't empty.
 
     Raises:
         ConfigurationError: it does, it can't be read, or it's a file.

@@ -370,7 +370,8 @@ def test_half_close(pubsub: PubSub) -> None:
 
 
 @streaming(
-    "What is published after a half-closed stream's end is for others.", docs="Not documented"
+    "Messages published after a half-closed stream has ended go to other clients.",
+    docs="Not documented",
 )
 def test_nothing_after_half_close(pubsub: PubSub) -> None:
     """Only its end says that the server knows: requests of other connections may overtake it."""
